@@ -1,0 +1,102 @@
+"""The shapes of the daemon's answers that `rund.api.results` does not name; for type checkers, never loaded."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from rund.api.results import AttemptMap, EventMap, PlanMap, RunMap
+
+
+class RunAnswer(TypedDict):
+    """Of ``run`` and ``restart``."""
+
+    run: RunMap | None
+    plan: PlanMap
+
+
+class RunsAnswer(TypedDict):
+    """Of ``start``, ``stop`` and ``set``."""
+
+    runs: list[RunMap]
+
+
+class IdsAnswer(TypedDict):
+    """Of ``delete``, ``restore`` and ``purge``."""
+
+    runs: list[str]
+
+
+class ListAnswer(RunsAnswer):
+    """Of ``list``."""
+
+    total: int
+    next: str | None
+
+
+class WaitAnswer(RunsAnswer):
+    """Of ``wait``."""
+
+    done: bool
+
+
+class OperationMap(TypedDict):
+    """The operation that ``show`` tells of."""
+
+    name: str
+    kind: str
+    entry: str
+    project_dir: str
+    flags: list[dict[str, Any]]
+
+
+class ShowAnswer(TypedDict):
+    """Of ``show``."""
+
+    run: RunMap
+    attempts: list[AttemptMap]
+    operation: OperationMap
+    environment: dict[str, str | bytes] | None
+    waits_for: str | None
+    hint: str | None
+
+
+class OutputAnswer(TypedDict):
+    """Of ``output``; ``end``: that attempt is over and nothing comes after ``next``."""
+
+    data: bytes
+    attempt: int | None
+    offset: int
+    next: int
+    end: bool
+
+
+class EventsAnswer(TypedDict):
+    """Of ``events``; ``reset``: some are not kept any more."""
+
+    events: list[EventMap]
+    last: int
+    reset: bool
+
+
+class SettingMap(TypedDict):
+    """One setting that ``status`` tells of."""
+
+    name: str
+    value: Any
+    origin: str
+    help: str
+
+
+class StatusAnswer(TypedDict):
+    """Of ``status``."""
+
+    pid: int
+    version: str
+    home: str
+    socket: str
+    started: float
+    slots: int
+    used: int
+    paused: bool
+    counts: dict[str, int]
+    settings: list[SettingMap]

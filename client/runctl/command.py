@@ -1,0 +1,53 @@
+"""The command line ``runctl``: finds the command, runs it, and turns every fault into one line and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from runctl.failures import BROKEN_PIPE, INCOMPLETE, INTERRUPTED, exit_status
+from runctl.screen import plain
+from rund.errors import RundError
+
+TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Run the command that the arguments name, and answer its exit status; raises nothing."""
+    try:
+        from runctl.dispatch import dispatch
+
+        status = dispatch(sys.argv[1:] if given is None else given)
+        sys.stdout.flush()
+    except RundError as error:
+        return _fail(error.message, exit_status(error))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _leave_quietly()
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        return _fail(f"{error.strerror or error}{where}", INCOMPLETE)
+    except Exception as error:  # noqa: BLE001 - no traceback reaches a user
+        return _fail(f"a fault of runctl itself, please report it: {type(error).__name__}: {error}", INCOMPLETE)
+    return status
+
+
+def _fail(message: str, status: int) -> int:
+    line = plain(" ".join(message.split("\n")))
+    try:
+        sys.stderr.write(f"runctl: {line}\n")
+        sys.stdout.flush()
+    except (OSError, ValueError, KeyboardInterrupt):
+        return _leave_quietly(status)
+    return status
+
+
+def _leave_quietly(status: int = BROKEN_PIPE) -> int:
+    """Let the interpreter's end find nothing to write to a reader that is gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    return status

@@ -1,0 +1,86 @@
+"""``runctl run``: makes a run and follows it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from runctl.arguments import WHOLE, Arguments, Command, Option
+from runctl.environment import interpreter_folder, sent_environment
+from runctl.outcome import carry_on
+from runctl.reach import reach_for
+
+
+def run(arguments: Arguments) -> int:
+    """Make the run, and follow it unless told otherwise; answers the run's own exit status."""
+    with reach_for(arguments) as daemon:
+        before = daemon.send("events")
+        made = daemon.send(
+            "run",
+            operation=arguments.words[0],
+            args=arguments.words[1:],
+            cwd=working_folder(),
+            env=client_environment(),
+            label=arguments.text("label"),
+            tags=arguments.many("tag"),
+            inputs=arguments.many("input"),
+            random_seed=arguments.number("random-seed"),
+            slots=arguments.number("slots"),
+            priority=arguments.number("priority"),
+            stage=arguments.flag("stage"),
+            needed=arguments.flag("needed"),
+            dry_run=arguments.flag("dry-run"),
+            force_flags=arguments.flag("force-flags"),
+        )
+        last = daemon.answer(before)["last"]
+        return carry_on(arguments, daemon, daemon.answer(made), last)
+
+
+def working_folder() -> str:
+    """Where the person stands."""
+    return os.getcwd()  # noqa: PTH109 - pathlib would cost the start
+
+
+def client_environment() -> dict[str, str | bytes]:
+    """This process's environment, as a run is to have it."""
+    return sent_environment(os.environb, first=interpreter_folder(sys.argv[0], os.environ.get("PATH", "")))
+
+
+DETACH = Option("-d", "--detach", meaning="print the run's id and return at once")
+SEED = Option("--random-seed", value="N", kind=WHOLE, meaning="seed, from 0 to 4294967295, instead of a drawn one")
+SLOTS = Option("--slots", value="N", kind=WHOLE, meaning="slots that the run takes while it runs")
+PRIORITY = Option("--priority", value="N", kind=WHOLE, meaning="pending runs with a higher number start first")
+STAGE = Option("--stage", meaning="make it ready, and start nothing until `runctl start`")
+DRY_RUN = Option("--dry-run", meaning="say what would be done, and change nothing")
+FORCE_FLAGS = Option("--force-flags", meaning="take flags that the operation does not know")
+
+COMMANDS = {
+    "run": Command(
+        "run",
+        "OPERATION [NAME=VALUE...]",
+        "Run a script, an executable or an entry of rund.toml, and follow it; Ctrl-C leaves it running.",
+        more="Exits with the run's own code, with 128+n for signal n, and with 0 only if the run completed."
+        " With --json it does not follow.",
+        action=run,
+        least=1,
+        example="runctl run train.py lr=0.1 layers=2",
+        options=(
+            DETACH,
+            Option("--label", value="TEXT", meaning="label of the run"),
+            Option("--tag", value="TAG", many=True, meaning="tag of the run; may be given several times"),
+            Option(
+                "--input",
+                value="PATH",
+                many=True,
+                meaning="file or folder of the project to link into the run's directory; may be given several times",
+            ),
+            SEED,
+            SLOTS,
+            PRIORITY,
+            STAGE,
+            Option("--needed", meaning="do nothing if a completed run with the same flags and source is there"),
+            DRY_RUN,
+            FORCE_FLAGS,
+        ),
+    )
+}

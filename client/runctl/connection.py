@@ -1,0 +1,108 @@
+"""One connection to the daemon, blocking: for one thread at a time.
+
+``_socket`` is the C module under ``socket``, whose own import (enum, selectors) costs nearly an interpreter's start.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+
+from runctl.exchange import Exchange
+
+TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+_CHUNK = 262_144
+_LONGEST_PATH = 107  # bytes that fit in sockaddr_un, without the closing 0
+
+
+class Connection:
+    """Asks and waits for the answer; several requests may be sent before the first answer is asked for."""
+
+    def __init__(self, stream: _socket.socket, path: str) -> None:
+        self.path = path  # of the daemon's socket
+        self._stream = stream
+        self._exchange = Exchange()
+
+    @property
+    def settled(self) -> bool:
+        """Whether every request has been answered."""
+        return self._exchange.settled
+
+    def fileno(self) -> int:
+        """The descriptor of the stream."""
+        return self._stream.fileno()
+
+    def send(self, method: str, **params: object) -> int:
+        """Send a request; answers the number that `answer` wants.  Params that are None are left out."""
+        number, data = self._exchange.request(method, params)
+        try:  # noqa: SIM105 - contextlib would cost the start
+            self._stream.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the daemon has closed it, maybe after telling why: `answer` will meet both
+        return number
+
+    def answer(self, number: int) -> Any:  # noqa: ANN401 - what a method answers is typed where it is asked
+        """The result of request ``number``; raises `rund.errors.RundError` for every answer but success."""
+        while not self._exchange.answered(number):
+            try:
+                data = self._stream.recv(_CHUNK)
+            except ConnectionResetError:
+                data = b""
+            self._exchange.receive(data)
+        return self._exchange.take(number)
+
+    def call(self, method: str, **params: object) -> Any:  # noqa: ANN401 - what a method answers is typed where it is asked
+        """Send a request and wait for its result; raises as `answer`."""
+        return self.answer(self.send(method, **params))
+
+    def wait_for_end(self) -> None:
+        """Return when the daemon has closed the connection."""
+        try:
+            while self._stream.recv(_CHUNK):
+                pass
+        except ConnectionResetError:
+            pass
+
+    def close(self) -> None:
+        """End the connection; what it still waits for is given up."""
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_stream(path: str) -> _socket.socket:
+    """A stream connected to the socket at ``path``, however long; raises `OSError` if nothing answers there."""
+    stream = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        with ShortPath(path) as short:
+            stream.connect(short)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+class ShortPath:
+    """A path that fits in a socket's address: ``path`` itself, or one through an open descriptor of its folder."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._folder: int | None = None
+
+    def __enter__(self) -> str:
+        if len(os.fsencode(self._path)) <= _LONGEST_PATH:
+            return self._path
+        folder, _, name = self._path.rpartition("/")
+        self._folder = os.open(folder or "/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        return f"/proc/self/fd/{self._folder}/{name}"
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder is not None:
+            os.close(self._folder)

@@ -1,0 +1,101 @@
+"""Follows a run to its end: says what happens on standard error, copies its output to standard output.
+
+Following ends when the run is neither running nor pending, also across restarts by others: a new attempt is followed.
+It polls, and never subscribes: whoever reads the output slowly must not have events pile up.
+
+A batch will be followed here too, by its trials' events; for now there are only single runs.
+"""
+
+from __future__ import annotations
+
+from runctl.ending import ending_line, is_live, run_exit_status
+from runctl.failures import INCOMPLETE, INTERRUPTED, NoDaemonError
+from runctl.output import copy_output
+from runctl.screen import described, say, short
+
+TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
+if TYPE_CHECKING:
+    from runctl.answers import EventsAnswer, ShowAnswer
+    from runctl.connection import Connection
+    from rund.api.results import RunMap
+
+_SOON = 0.5  # seconds that a run may wait without a word about it
+_PATIENCE = 60.0  # seconds that one request waits for events; then it is asked again
+
+
+def follow(daemon: Connection, run: RunMap, last: int, *, copied: int = 0, resume: int | None = None) -> int:
+    """Follow ``run``, as it was at event ``last`` or later, and answer its exit status.
+
+    Attempts up to number ``copied`` are not shown.  With ``resume`` the latest attempt is shown first, from that byte
+    of its output on, even if it is over.  Ctrl-C ends the following, not the run.
+    """
+    name = short(run["id"])
+    try:
+        return _follow(daemon, run, last, copied, resume)
+    except KeyboardInterrupt:
+        say(f"Detached from {name}, which goes on: `runctl logs -f {name}` comes back to it")
+        return INTERRUPTED
+    except NoDaemonError:
+        raise NoDaemonError(f"the daemon is gone; {name} goes on: `runctl logs -f {name}` comes back to it") from None
+
+
+def _follow(daemon: Connection, run: RunMap, last: int, copied: int, resume: int | None) -> int:
+    hint: str | None = None
+    if resume is not None:
+        copied = run["attempts"]
+        copy_output(daemon, run["id"], copied, offset=resume, follow=True)
+        run, hint = _look(daemon, run["id"])
+    awaited = copied
+    told = False  # why it waits
+    while is_live(run):
+        attempt = run["attempts"]
+        if attempt > copied and run["status"] == "running":
+            say(f"Running {described(run)}")
+            copy_output(daemon, run["id"], attempt, follow=True)
+            awaited = copied = attempt
+            told = False
+        else:
+            awaited = attempt + (run["status"] == "pending")
+            changed, last = _wait_for_event(daemon, run["id"], last, _PATIENCE if told else _SOON)
+            if not (changed or told):
+                _say_why_it_waits(daemon, run)
+                told = True
+        run, hint = _look(daemon, run["id"])
+    return _report_end(run, hint, awaited)
+
+
+def _look(daemon: Connection, run_id: str) -> tuple[RunMap, str | None]:
+    seen: ShowAnswer = daemon.call("show", run=run_id)
+    return seen["run"], seen["hint"]
+
+
+def _report_end(run: RunMap, hint: str | None, awaited: int) -> int:
+    """Say how ``run`` ended, unless it completed, and answer its exit status; attempt ``awaited`` was waited for."""
+    if run["attempts"] < awaited:
+        say(f"Run {short(run['id'])} was withdrawn before it started{_because(run)}")
+        return INCOMPLETE
+    line = ending_line(run)
+    if line is not None:
+        say(line)
+        if hint:
+            say(hint)
+    return run_exit_status(run)
+
+
+def _because(run: RunMap) -> str:
+    return f": {run['reason']}" if run["reason"] and run["status"] == "staged" else ""
+
+
+def _wait_for_event(daemon: Connection, run_id: str, last: int, timeout: float) -> tuple[bool, int]:
+    """Whether something happened to the run after event ``last``, within ``timeout``; and the last event seen."""
+    answer: EventsAnswer = daemon.call("events", after=last, timeout=timeout)
+    changed = answer["reset"] or any(run_id in event["runs"] for event in answer["events"])
+    return changed, answer["last"]
+
+
+def _say_why_it_waits(daemon: Connection, run: RunMap) -> None:
+    seen: ShowAnswer = daemon.call("show", run=run["id"])
+    if seen["run"]["status"] == "pending":
+        say(f"Pending {short(run['id'])}: {seen['waits_for'] or 'waits for a slot'}")
+    elif seen["run"]["reason"] == "stopping":
+        say(f"Pending {short(run['id'])}: it is being stopped first")

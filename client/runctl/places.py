@@ -1,0 +1,80 @@
+"""Where the daemon's home and socket are, for a client that has not found them yet.
+
+- The home is ``$RUND_HOME``, else ``rund`` in the platform's user data folder: as platformdirs says, whose import would
+  cost more than the whole command.
+- The socket is ``$RUND_SOCKET``; else what the daemon wrote into the file ``socket`` of its home; else the default
+  path, where a socket unit listens before any daemon ran.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+def home(environ: Mapping[str, str]) -> str:
+    """The absolute path of the home that ``environ`` means."""
+    given = environ.get("RUND_HOME")
+    if given:
+        return absolute(given)
+    return absolute(f"{_data_folder(environ)}/rund")
+
+
+def absolute(path: str) -> str:
+    """``path`` as `pathlib.Path.absolute` gives it: ``..`` stays.  Importing pathlib would cost the start."""
+    whole = path if path.startswith("/") else f"{os.getcwd()}/{path}"  # noqa: PTH109 - see above
+    return "/" + "/".join(part for part in whole.split("/") if part not in ("", "."))
+
+
+def _data_folder(environ: Mapping[str, str]) -> str:
+    data = environ.get("XDG_DATA_HOME", "")
+    if data.startswith("/"):  # a relative one is to be ignored: XDG Base Directory Specification
+        return data
+    folder = environ.get("HOME", "")
+    if not folder.startswith("/"):
+        import pwd
+
+        folder = pwd.getpwuid(os.getuid()).pw_dir
+    return f"{folder}/.local/share"
+
+
+def sockets(environ: Mapping[str, str]) -> Iterator[str]:
+    """The paths at which the daemon may answer, the likeliest first."""
+    given = environ.get("RUND_SOCKET")
+    if given:
+        yield absolute(given)
+    else:
+        yield from home_sockets(environ)
+
+
+def home_sockets(environ: Mapping[str, str]) -> Iterator[str]:
+    """The paths at which the daemon of this home may answer, whatever ``$RUND_SOCKET`` says."""
+    folder = home(environ)
+    written = _written_socket(folder)
+    if written is not None:
+        yield written
+    yield default_socket(folder, environ)
+
+
+def _written_socket(folder: str) -> str | None:
+    """The path that the daemon wrote into its home; None if none ever did."""
+    try:
+        file = os.open(f"{folder}/socket", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return os.fsdecode(os.read(file, 4096).strip()) or None
+    finally:
+        os.close(file)
+
+
+def default_socket(folder: str, environ: Mapping[str, str]) -> str:
+    """The path at which the daemon of the home ``folder`` listens unless told otherwise."""
+    import hashlib
+
+    name = hashlib.blake2b(os.fsencode(folder), digest_size=8).hexdigest()
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    return f"{runtime}/rund/{name}.sock" if runtime else f"/tmp/rund-{os.getuid()}/{name}.sock"  # noqa: S108 - made 0700

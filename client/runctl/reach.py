@@ -1,0 +1,82 @@
+"""Reaches the daemon: connects to it, and starts it if none answers and starting is allowed."""
+
+from __future__ import annotations
+
+import os
+
+from runctl import places
+from runctl.connection import Connection, open_stream
+from runctl.failures import NoDaemonError
+
+TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runctl.arguments import Arguments
+
+
+def reach_for(arguments: Arguments) -> Connection:
+    """A connection to the daemon for a command that was given ``arguments``; raises as `reach`."""
+    return reach(os.environ, start=not arguments.flag("no-start"))
+
+
+def reach(environ: Mapping[str, str], *, start: bool = True) -> Connection:
+    """A connection to the daemon that ``environ`` means, started if need be; raises `NoDaemonError` if there is none.
+
+    ``start`` False forbids to start one, and so does ``RUNCTL_NO_START`` set to anything but ``0`` or nothing.
+    """
+    connection = connect(environ)
+    if connection is not None:
+        return connection
+    folder = places.home(environ)
+    if not start or environ.get("RUNCTL_NO_START", "") not in ("", "0"):
+        raise NoDaemonError(f"no daemon answers for the home {folder}: start one with `runctl daemon start`")
+    from runctl.launch import launch
+
+    return launch(environ)
+
+
+def connect(environ: Mapping[str, str]) -> Connection | None:
+    """A connection to the daemon that ``environ`` means; None if none answers.
+
+    Where ``RUND_HOME`` is set, the daemon is told and refuses if its home is another.
+    """
+    for path in places.sockets(environ):
+        try:
+            stream = open_stream(path)
+        except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
+            continue  # not there, or left by a daemon that is gone
+        except OSError as error:
+            raise NoDaemonError(f"the socket {path} cannot be used: {error.strerror or error}") from None
+        return _greeted(Connection(stream, path), environ)
+    return None
+
+
+def _greeted(connection: Connection, environ: Mapping[str, str]) -> Connection:
+    """``connection``, on which nothing is asked of a daemon with another home than ``RUND_HOME``."""
+    hello = greeting(environ)
+    if hello is not None:
+        try:
+            connection.call("hello", **hello)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def greeting(environ: Mapping[str, str]) -> dict[str, int | str] | None:
+    """The params of the ``hello`` that must be answered before anything else is asked; None if none is needed.
+
+    It is not sent along with the first request: that would be carried out, whatever the ``hello`` is answered.
+    """
+    if not environ.get("RUND_HOME"):
+        return None
+    from rund.api import PROTOCOL
+
+    return {"protocol": PROTOCOL, "home": places.home(environ)}
+
+
+def answering_path(environ: Mapping[str, str], *, start: bool) -> str:
+    """The path of the socket at which the daemon answers, started if need be; raises as `reach`."""
+    with reach(environ, start=start) as connection:
+        return connection.path

@@ -1,0 +1,1 @@
+"""The shell that starts, watches, stops and adopts attempts."""

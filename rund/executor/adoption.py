@@ -1,0 +1,67 @@
+"""Looks for the live shim or the live processes of an attempt that somebody else started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from rund.engine.recover import Alive, Finding, recover
+from rund.executor.facts import read_facts
+from rund.executor.framing import SHIM_LOCK, TRIAL_LOCK
+from rund.executor.processes import all_processes, has_open, signal_checked, start_time
+from rund.model.facts import StartRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """What one look at an attempt's directory showed."""
+
+    finding: Finding
+    pidfd: int | None = None  # of its live shim, if that could be identified
+    orphaned: bool = False  # its shim is gone, and processes of it are alive
+    grace: float | None = None  # seconds between SIGTERM and SIGKILL, as far as it is known
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return isinstance(self.finding, Alive)
+
+
+def look(directory: Path) -> Sighting:
+    """What the attempt in ``directory`` is now; whoever asks closes the pidfd."""
+    facts = read_facts(directory)
+    finding = recover(facts)
+    return Sighting(
+        finding=finding,
+        pidfd=_open_shim(facts.started, directory) if facts.shim_alive and facts.started is not None else None,
+        orphaned=isinstance(finding, Alive) and not facts.shim_alive,
+        grace=facts.started.grace if facts.started is not None else None,
+    )
+
+
+def _open_shim(started: StartRecord, directory: Path) -> int | None:
+    try:
+        pidfd = os.pidfd_open(started.shim_pid)
+    except OSError:
+        return None
+    # From here the number cannot be given to another process unseen.  Start times are equal too often to be proof;
+    # that it has this very lock open is.
+    with contextlib.suppress(OSError):
+        if start_time(started.shim_pid) == started.shim_start_time and has_open(
+            started.shim_pid, str(directory / SHIM_LOCK)
+        ):
+            return pidfd
+    os.close(pidfd)
+    return None
+
+
+def signal_orphans(directory: Path, *numbers: signal.Signals) -> None:
+    """Signal the processes that hold the trial's lock of an attempt whose shim is gone."""
+    path = str(directory / TRIAL_LOCK)
+    for pid in all_processes():
+        if has_open(pid, path):
+            with contextlib.suppress(OSError):
+                signal_checked(pid, lambda pid: has_open(pid, path), *numbers)

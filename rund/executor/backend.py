@@ -1,0 +1,65 @@
+"""The interface of what executes attempts: this machine first, cluster engines later.
+
+Five verbs: `Backend.submit`, `Backend.find`, `Backend.snapshot`, `Backend.cancel`, and the facts of an attempt, which
+come back by files in its directory alone (`rund.executor.facts`), never by the engine's word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """One attempt to execute."""
+
+    token: str  # unique for ever
+    directory: Path  # the attempt's own, made, for records and output
+    cwd: Path  # the run's directory, made
+    argv: tuple[str, ...]  # argv[0] without a slash is looked up in the PATH of ``environment``
+    environment: Mapping[str, str]  # whole; bytes that are not UTF-8 as surrogate escapes
+    grace: float  # seconds between SIGTERM and SIGKILL when it is stopped
+
+
+class State(StrEnum):
+    """What an engine says of an attempt that it knows."""
+
+    WAITING = "waiting"  # queued by the engine
+    ALIVE = "alive"
+
+
+class Backend(Protocol):
+    """What executes attempts."""
+
+    async def submit(self, attempts: Sequence[Submission]) -> dict[str, str]:
+        """Start ``attempts``; answers those that could not be handed over, by token, with the reason.
+
+        Those are proven never to have run, and may be submitted again under another token.
+        """
+        ...
+
+    async def find(self, attempts: Mapping[str, Path]) -> set[str]:
+        """Take back what an earlier daemon submitted: answers the tokens that are alive, watched from now on.
+
+        ``attempts`` are directories by token.
+        """
+        ...
+
+    async def snapshot(self) -> dict[str, State]:
+        """The state of every attempt that it watches, by token."""
+        ...
+
+    async def cancel(self, tokens: Collection[str]) -> None:
+        """End these attempts and all that they started: SIGTERM, after their grace time SIGKILL.
+
+        Returns when the request is handed over, not when they have ended; unknown tokens are passed over.
+        """
+        ...
+
+    async def ended(self) -> list[str]:
+        """Wait until attempts have ended, and answer their tokens, each once; their facts are in their files."""
+        ...

@@ -1,0 +1,133 @@
+"""The daemon's side of the fork server: starts it on demand, hands it attempts, takes pidfds."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import rund
+from rund.executor.shim_request import ANSWER, FORKED, FORKED_UNSEEN, LENGTH
+
+_PATIENCE: Final = 30.0  # seconds for one answer; a fork server that takes longer is given up
+_END_PATIENCE: Final = 5.0  # seconds for its end when its channel is closed
+_CODE: Final = "import sys; sys.path.append(sys.argv[1]); from rund.executor.fork_server import main; main()"
+_ROOT: Final = str(Path(rund.__file__).resolve().parent.parent)
+
+
+class RefusedError(Exception):
+    """No shim was forked, and that is certain; the message says why."""
+
+
+class UnknownOutcomeError(Exception):
+    """A shim may have been forked; the attempt's files tell."""
+
+
+class ForkClient:
+    """One fork server, started when it is first needed and again if it died.  Not for several threads at once."""
+
+    def __init__(self, *, launcher: Sequence[str] = (), soft_nofile: int | None = None) -> None:
+        """``launcher`` is put before the server's command; ``soft_nofile`` is the limit of descriptors of trials."""
+        self._launcher = tuple(launcher)
+        self._soft_nofile = soft_nofile
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: socket.socket | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the fork server, None while there is none."""
+        return self._process.pid if self._process is not None else None
+
+    def fork_shim(self, request: bytes, lock: int) -> int:
+        """Have a shim forked that holds ``lock``; answers a pidfd of it.
+
+        Raises `RefusedError` or `UnknownOutcomeError`.
+        """
+        try:
+            channel = self._running()
+            # Keeps a place for the pidfd: one that cannot be received would be lost with its shim alive.
+            reserve = os.dup(lock)
+        except OSError as error:
+            raise RefusedError(f"could not start a process for it: {str(error.strerror or error).lower()}") from None
+        try:
+            socket.send_fds(channel, [LENGTH.pack(len(request))], [lock])
+            channel.sendall(request)
+            channel.recv(ANSWER.size, socket.MSG_PEEK)
+        except OSError as error:
+            self._give_up()
+            raise UnknownOutcomeError from error
+        finally:
+            os.close(reserve)
+        return self._receive_answer(channel)
+
+    def close(self) -> None:
+        """End the fork server; shims are left alone."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        if self._process is not None:
+            try:
+                self._process.wait(_END_PATIENCE)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+    def _running(self) -> socket.socket:
+        if self._process is not None and self._process.poll() is not None:
+            self._give_up()
+        if self._channel is None:
+            self._start()
+        assert self._channel is not None  # noqa: S101 - for the type checker: it was just made
+        return self._channel
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs, contextlib.ExitStack() as on_failure:
+            on_failure.enter_context(ours)
+            ours.settimeout(_PATIENCE)
+            number = theirs.fileno()
+            soft_nofile = "-" if self._soft_nofile is None else str(self._soft_nofile)
+            python = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _CODE, _ROOT]
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
+                [*self._launcher, *python, str(number), soft_nofile],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # shims must hold nothing that the daemon's own output goes to
+                pass_fds=[number],
+                start_new_session=True,
+            )
+            on_failure.pop_all()
+        self._channel = ours
+
+    def _receive_answer(self, channel: socket.socket) -> int:
+        room = socket.CMSG_SPACE(array.array("i").itemsize)
+        try:
+            data, ancillary, _, _ = channel.recvmsg(ANSWER.size, room, socket.MSG_CMSG_CLOEXEC)
+        except OSError as error:
+            self._give_up()
+            raise UnknownOutcomeError from error
+        if len(data) != ANSWER.size:
+            self._give_up()
+            raise UnknownOutcomeError
+        answer = ANSWER.unpack(data)[0]
+        pidfds = array.array("i")
+        for _, _, passed in ancillary:
+            pidfds.frombytes(passed)
+        if answer == FORKED and pidfds:
+            return pidfds[0]
+        if answer in (FORKED, FORKED_UNSEEN):
+            raise UnknownOutcomeError
+        raise RefusedError(f"could not start a process for it: {os.strerror(answer).lower()}")
+
+    def _give_up(self) -> None:
+        """Make sure that the server is gone, and with it what it holds of the locks that were sent to it."""
+        if self._process is not None:
+            self._process.kill()
+        self.close()

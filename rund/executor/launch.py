@@ -1,0 +1,133 @@
+"""Makes an attempt ready to be submitted: its directories, command line and environment."""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rund.errors import RundError
+from rund.executor.backend import Submission
+from rund.model.operation import Operation, OperationKind
+from rund.model.run import Attempt, Run, Spec
+from rund.operations.command import CommandLine, command_line
+from rund.operations.interpreter import find_python
+from rund.operations.stored import operation_from_json
+from rund.store.directories import PRIVATE, Directories
+from rund.store.reader import Reader
+
+_KEPT = 256
+
+
+class NoRoomError(Exception):
+    """The machine lacks what a start needs just now: the run waits and is started later."""
+
+
+class CannotStartError(Exception):
+    """The run cannot be started, and trying again would not help; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Program:
+    """What the setups of many runs have in common, read once."""
+
+    operation: Operation
+    environment: dict[str, str]
+    python: str | None
+    fault: str | None
+
+
+class Launcher:
+    """Prepares attempts in the folders of one home."""
+
+    def __init__(self, directories: Directories, *, socket: str, grace: float) -> None:
+        self._directories = directories
+        self._socket = socket
+        self._grace = grace
+        self._programs: dict[tuple[str, str], _Program] = {}
+
+    def command(self, reader: Reader, spec: Spec) -> CommandLine:
+        """The command line of a start with ``spec``; raises `CannotStartError`."""
+        program = self._program(reader, spec)
+        if program.fault is not None:
+            raise CannotStartError(program.fault)
+        source = spec.setup.source
+        folder = None if source is None else self._directories.source(source)
+        return command_line(program.operation, spec.flags, source_dir=folder, python=program.python)
+
+    def submission(self, reader: Reader, run: Run, attempt: Attempt) -> Submission:
+        """The submission of ``attempt``, whose directories are made by it.
+
+        Raises `CannotStartError`, and `NoRoomError` where the disk is full.
+        """
+        line = self.command(reader, attempt.spec)
+        program = self._program(reader, attempt.spec)
+        try:
+            self._make(run.id, attempt)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+                raise NoRoomError(str(error)) from None
+            raise CannotStartError(f"its directory cannot be made: {error.strerror}") from None
+        return Submission(
+            token=attempt.token,
+            directory=self._directories.attempt(attempt.token),
+            cwd=self._directories.run(run.id),
+            argv=line.argv,
+            environment=self._environment(run, attempt, program, line),
+            grace=self._grace,
+        )
+
+    def _program(self, reader: Reader, spec: Spec) -> _Program:
+        key = (spec.setup.operation, spec.setup.environment)
+        program = self._programs.get(key)
+        # A fault may have been mended since: it is looked at again.
+        if program is None or program.fault is not None:
+            operation = operation_from_json(reader.operation(key[0]))
+            environment: dict[str, str] = json.loads(reader.environment(key[1]))
+            program = _program(operation, environment, find_python)
+            if len(self._programs) >= _KEPT:
+                self._programs.clear()
+            self._programs[key] = program
+        return program
+
+    def _make(self, run_id: str, attempt: Attempt) -> None:
+        setup = attempt.spec.setup
+        folder = self._directories.run(run_id)
+        if setup.clean:
+            self._directories.empty(run_id)
+        folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        self._directories.attempt(attempt.token).mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        for name, target in setup.inputs:
+            link = folder / name
+            if not link.is_symlink() and not link.exists():
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(target)
+
+    def _environment(self, run: Run, attempt: Attempt, program: _Program, line: CommandLine) -> dict[str, str]:
+        setup = attempt.spec.setup
+        environment = program.environment | dict(line.environment)
+        environment |= {
+            "RUND_RUN_ID": run.id,
+            "RUND_RUN_DIR": str(self._directories.run(run.id)),
+            "RUND_PROJECT_DIR": program.operation.project_dir,
+            "RUND_SOCKET": self._socket,
+            "RUND_HOME": str(self._directories.home),
+            "RUND_RANDOM_SEED": str(setup.random_seed),
+        }
+        environment.setdefault("PYTHONUNBUFFERED", "1")
+        if setup.source is not None:
+            path = str(self._directories.source(setup.source))
+            before = environment.get("PYTHONPATH")
+            environment["PYTHONPATH"] = path if not before else f"{path}:{before}"
+        return environment
+
+
+def _program(operation: Operation, environment: dict[str, str], find: Callable[[dict[str, str]], str]) -> _Program:
+    python, fault = None, None
+    if operation.kind is OperationKind.PYTHON:
+        try:
+            python = find(environment)
+        except RundError as error:
+            fault = error.message
+    return _Program(operation=operation, environment=environment, python=python, fault=fault)

@@ -1,0 +1,52 @@
+"""What a shim is asked to do, and its form on the channel to the fork server.
+
+A request is its length (`LENGTH`), with the lock's descriptor beside the first byte, and JSON of that length.  An
+answer is one `ANSWER`: 0 and a pidfd of the shim beside it, or why there is none.
+The shim loads this: nothing slow is imported here.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping, Sequence
+
+LENGTH = struct.Struct("!I")
+ANSWER = struct.Struct("!i")
+FORKED = 0
+FORKED_UNSEEN = -1  # it runs, but no pidfd of it could be opened; a positive answer is the errno of a fork that failed
+
+
+class ShimRequest:
+    """One attempt, as the shim needs it; `rund.executor.backend.Submission` tells what each value means."""
+
+    # Not a dataclass: importing those would cost each shim memory.
+    __slots__ = ("argv", "cwd", "directory", "environment", "grace", "token")
+
+    def __init__(
+        self,
+        *,
+        token: str,
+        directory: str,
+        cwd: str,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        grace: float,
+    ) -> None:
+        self.token = token
+        self.directory = directory
+        self.cwd = cwd
+        self.argv = argv
+        self.environment = environment
+        self.grace = grace
+
+
+def encode_request(request: ShimRequest) -> bytes:
+    """The JSON of ``request``; lone surrogates, which stand for bytes that are not UTF-8, come through."""
+    fields = {name: getattr(request, name) for name in ShimRequest.__slots__}
+    return json.dumps(fields | {"environment": dict(request.environment)}).encode("ascii")
+
+
+def decode_request(data: bytes) -> ShimRequest:
+    """The request that `encode_request` made ``data`` from."""
+    return ShimRequest(**json.loads(data))

@@ -1,0 +1,98 @@
+"""What handlers work with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from rund.api.params import Params
+from rund.api.results import RunMap, run_map
+from rund.broker import Broker
+from rund.errors import ConflictError
+from rund.handlers.peer import Peer
+from rund.model.run import Run
+from rund.store.reader import Reader
+from rund.store.store import Store
+from rund.store.transaction import Transaction
+
+Reply = dict[str, Any]  # what the wire carries
+AnyParams = TypeVar("AnyParams", bound=Params)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestKey:
+    """A request that named itself: ``digest`` is of its method and params."""
+
+    request_id: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[AnyParams]):
+    """One request: who asks, and for what."""
+
+    peer: Peer
+    params: AnyParams
+    request: RequestKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The daemon, as handlers see it."""
+
+    store: Store
+    broker: Broker
+    slots: int
+    home: str
+    socket: str
+    pid: int
+    started: float  # seconds since 1970
+    settings: list[dict[str, Any]]  # name, value, origin, help
+    limits: dict[str, int]
+    now: Callable[[], float]
+    new_id: Callable[[], str]
+    shut_down: Callable[[], None]
+
+    def run_map(self, run: Run) -> RunMap:
+        """The wire's map of ``run``."""
+        return run_map(run, str(self.store.directories.run(run.id)))
+
+    async def change(self, request: RequestKey | None, change: Callable[[Transaction], Reply]) -> Reply:
+        """The reply of ``change``, after its commit; of a request that was made before, the reply of then.
+
+        Raises `ConflictError` if the request's id was used with other params, and what ``change`` raises.
+        """
+        if request is None:
+            return await self.store.write(change)
+
+        def once(transaction: Transaction) -> Reply:
+            reply = first_reply(transaction, request)
+            if reply is None:
+                reply = change(transaction)
+                transaction.save_reply(request.request_id, request.digest, reply, self.now())
+            return reply
+
+        return await self.store.write(once)
+
+
+def first_reply(reader: Reader, request: RequestKey) -> Reply | None:
+    """The reply that this request got before; None if it is new.  Raises `ConflictError`, see `Context.change`."""
+    found = reader.reply(request.request_id)
+    if found is None:
+        return None
+    digest, reply = found
+    if digest != request.digest:
+        raise ConflictError(
+            f"request_id: {request.request_id!r} was used for another request: take a new one for each request",
+            field="request_id",
+        )
+    first: Reply = json.loads(reply)
+    return first
+
+
+def resolve_all(reader: Reader, names: list[str], *, trash: bool = False) -> list[Run]:
+    """The runs that ``names`` mean, each once, in their order; raises what `Reader.resolve` raises."""
+    found = {run.id: run for run in (reader.resolve(name, trash=trash) for name in names)}
+    return list(found.values())

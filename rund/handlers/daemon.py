@@ -1,0 +1,73 @@
+"""hello, status, shutdown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rund
+from rund.api import PROTOCOL
+from rund.api.params import HelloParams, ShutdownParams, StatusParams
+from rund.errors import InvalidError, UnsupportedError
+from rund.handlers.context import Call, Context, Reply
+from rund.handlers.control import stop_runs
+from rund.handlers.waiting import until_ended
+from rund.model.run import Run
+from rund.store.reader import Reader
+from rund.store.transaction import Transaction
+
+
+async def hello(context: Context, call: Call[HelloParams]) -> Reply:
+    """Tell who this is; refuse another protocol, or another home than the client means."""
+    params = call.params
+    if params.protocol not in (None, PROTOCOL):
+        raise UnsupportedError(
+            f"protocol {params.protocol} is not spoken here: this is rund {rund.__version__} with protocol {PROTOCOL};"
+            " update the older of the two"
+        )
+    if params.home is not None and Path(params.home) != Path(context.home):
+        raise InvalidError(
+            f"home: this daemon's home is {context.home}, not {params.home}: unset RUND_SOCKET or RUND_HOME",
+            field="home",
+        )
+    return {
+        "version": rund.__version__,
+        "protocol": PROTOCOL,
+        "home": context.home,
+        "pid": context.pid,
+        "limits": context.limits,
+    }
+
+
+async def status(context: Context, _call: Call[StatusParams]) -> Reply:
+    """How the daemon is, from one committed state."""
+
+    def query(reader: Reader) -> Reply:
+        return {
+            "used": sum(run.spec.setup.slots for run in reader.running()),
+            "paused": reader.paused(),
+            "counts": {status.value: number for status, number in reader.counts().items()},
+            "trash": sum(reader.counts(trash=True).values()),
+        }
+
+    return {
+        "pid": context.pid,
+        "version": rund.__version__,
+        "home": context.home,
+        "socket": context.socket,
+        "started": context.started,
+        "slots": context.slots,
+        "settings": context.settings,
+    } | await context.store.read(query)
+
+
+async def shutdown(context: Context, call: Call[ShutdownParams]) -> Reply:
+    """Stop the daemon; runs go on without it, unless ``with_runs``."""
+    if call.params.with_runs:
+
+        def stop_all(transaction: Transaction) -> list[Run]:
+            return stop_runs(transaction, [*transaction.running(), *transaction.pending()], context.now())
+
+        stopped = await context.store.write(stop_all)
+        await until_ended(context, [run.id for run in stopped], None)
+    context.shut_down()
+    return {}

@@ -1,0 +1,77 @@
+"""From a method's name to its handler."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rund.api.params import METHODS, ChangeParams, Params, read_params
+from rund.errors import InvalidError
+from rund.handlers import control, daemon, events, labels, listing, output, restart, run, trash, waiting
+from rund.handlers.context import Call, Context, RequestKey, first_reply
+from rund.handlers.peer import Peer
+
+Handler = Callable[[Context, Call[Any]], Awaitable[Any]]
+
+HANDLERS: dict[str, Handler] = {
+    "hello": daemon.hello,
+    "run": run.run,
+    "restart": restart.restart,
+    "start": control.start,
+    "stop": control.stop,
+    "delete": trash.delete,
+    "restore": trash.restore,
+    "purge": trash.purge,
+    "list": listing.list_runs,
+    "show": listing.show,
+    "output": output.output,
+    "wait": waiting.wait,
+    "set": labels.set_attrs,
+    "events": events.events,
+    "subscribe": events.subscribe,
+    "unsubscribe": events.unsubscribe,
+    "status": daemon.status,
+    "pause": control.pause,
+    "resume": control.resume,
+    "shutdown": daemon.shutdown,
+}
+
+# Requests that may wait for something else to happen, and so hold up no other of their connection.
+WAITING = frozenset({"output", "wait", "events", "shutdown"})
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatcher:
+    """Answers requests: the server's `rund.handlers.peer.Answerer`."""
+
+    context: Context
+
+    def waits(self, method: str, params: object) -> bool:
+        """Whether this request may wait."""
+        if method == "delete":
+            asked = params[0] if isinstance(params, list) and params else params
+            return isinstance(asked, dict) and bool(asked.get("stop"))
+        return method in WAITING
+
+    async def answer(self, peer: Peer, method: str, params: object) -> object:
+        """The result of a request; raises `rund.errors.RundError`."""
+        if method not in HANDLERS:
+            raise InvalidError(f"unknown method {method!r}: there are {', '.join(HANDLERS)}")
+        typed = read_params(METHODS[method], params)
+        request = _request_key(method, typed)
+        if request is not None:
+            # Before anything is read or copied for it: the first reply stands, whatever has changed since.
+            reply = await self.context.store.read(lambda reader: first_reply(reader, request))
+            if reply is not None:
+                return reply
+        return await HANDLERS[method](self.context, Call(peer=peer, params=typed, request=request))
+
+
+def _request_key(method: str, params: Params) -> RequestKey | None:
+    if not isinstance(params, ChangeParams) or params.request_id is None:
+        return None
+    # The repr of typed params tells 1 from 1.0 and from "1", and has its fields in one order.
+    digest = hashlib.blake2b(f"{method} {params!r}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return RequestKey(request_id=params.request_id, digest=digest)

@@ -1,0 +1,89 @@
+"""delete, restore, purge."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rund.api.params import DeleteParams, PurgeParams, RestoreParams
+from rund.errors import BusyError
+from rund.handlers.context import Call, Context, Reply, resolve_all
+from rund.handlers.control import stop_runs
+from rund.handlers.waiting import until_ended
+from rund.model.event import EventKind
+from rund.model.run import Run
+from rund.model.status import LIVE
+from rund.store.reader import Reader
+from rund.store.cleaning import remove_garbage
+from rund.store.transaction import Transaction
+
+
+async def delete(context: Context, call: Call[DeleteParams]) -> Reply:
+    """Move runs to the trash; with ``stop`` those that run are stopped first, and waited for."""
+    params = call.params
+    names = params.runs
+    if params.stop:
+        names = await context.store.write(lambda transaction: _stop(transaction, names, context.now()))
+        await until_ended(context, names, None)
+
+    def change(transaction: Transaction) -> Reply:
+        runs = resolve_all(transaction, names)
+        for run in runs:
+            if run.status in LIVE:
+                raise BusyError(
+                    f"run {run.id[:8]} is {run.status}: stop it first (runctl stop {run.id[:8]}), or delete with --stop"
+                )
+        now = context.now()
+        for run in runs:
+            transaction.save_run(replace(run, deleted=now))
+        if runs:
+            transaction.add_event(EventKind.DELETED, now, [run.id for run in runs])
+        return {"runs": [run.id for run in runs]}
+
+    return await context.change(call.request, change)
+
+
+def _stop(transaction: Transaction, names: list[str], now: float) -> list[str]:
+    runs = resolve_all(transaction, names)
+    live = [run for run in runs if run.status in LIVE]
+    stop_runs(transaction, live, now)
+    return [run.id for run in runs]
+
+
+async def restore(context: Context, call: Call[RestoreParams]) -> Reply:
+    """Take runs out of the trash."""
+
+    def change(transaction: Transaction) -> Reply:
+        runs = resolve_all(transaction, call.params.runs, trash=True)
+        for run in runs:
+            transaction.save_run(replace(run, deleted=None))
+        if runs:
+            transaction.add_event(EventKind.RESTORED, context.now(), [run.id for run in runs])
+        return {"runs": [run.id for run in runs]}
+
+    return await context.change(call.request, change)
+
+
+async def purge(context: Context, call: Call[PurgeParams]) -> Reply:
+    """Erase runs of the trash for good; their folders are removed after the commit."""
+    names = call.params.runs
+
+    def change(transaction: Transaction) -> Reply:
+        if names is None:
+            runs = [run for run in map(transaction.find, transaction.trash()) if run is not None]
+        else:
+            runs = resolve_all(transaction, names, trash=True)
+        folders = [folder for run in runs for folder in _folders(context, transaction, run)]
+        transaction.purge_runs(run.id for run in runs)
+        transaction.add_garbage(folders)
+        if runs:
+            transaction.add_event(EventKind.PURGED, context.now(), [run.id for run in runs])
+        return {"runs": [run.id for run in runs]}
+
+    reply = await context.change(call.request, change)
+    await remove_garbage(context.store)
+    return reply
+
+
+def _folders(context: Context, reader: Reader, run: Run) -> list[str]:
+    tokens = [attempt.token for attempt in reader.attempts(run.id)]
+    return context.store.directories.garbage_of(run.id, tokens)

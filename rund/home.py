@@ -1,0 +1,59 @@
+"""The lock that decides who is the daemon of a home, and the folders that cannot be one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rund.errors import BusyError, UnsupportedError
+
+# File systems on which SQLite's log and flock do not hold what they promise between machines.
+_NETWORK = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs", "beegfs", "gpfs"}
+)
+
+
+@contextmanager
+def locked_home(lock: Path) -> Iterator[None]:
+    """Hold the lock of a home; raises `BusyError` if another daemon holds it.
+
+    The file is never removed, for a lock on a removed file excludes nobody.
+    """
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+            raise BusyError(
+                f"a daemon (pid {holder or 'unknown'}) already serves {lock.parent}: use it, or set RUND_HOME"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+        os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def check_file_system(home: Path) -> None:
+    """Raise `UnsupportedError` if ``home`` lies on a network file system."""
+    kind = _file_system(home.stat().st_dev, Path("/proc/self/mountinfo").read_text("utf-8", "replace"))
+    if kind in _NETWORK:
+        raise UnsupportedError(
+            f"{home} is on a network file system ({kind}), where locks do not hold: set RUND_HOME to a local folder"
+        )
+
+
+def _file_system(device: int, mountinfo: str) -> str | None:
+    """The type of the file system with this device number, from the text of ``/proc/self/mountinfo``."""
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    for line in mountinfo.splitlines():
+        mount, _, rest = line.partition(" - ")
+        fields = mount.split()
+        if len(fields) > 2 and fields[2] == wanted and rest:
+            return rest.split()[0]
+    return None

@@ -1,0 +1,1 @@
+"""Pure values: runs, attempts, flags, statuses and events."""

@@ -1,0 +1,54 @@
+"""Facts: what an attempt left in its directory, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rund.model.run import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRecord:
+    """Written before the trial may execute.  Start times are clock ticks since boot, as ``/proc/PID/stat`` has them."""
+
+    token: str
+    boot_id: str
+    shim_pid: int
+    shim_start_time: int
+    trial_pid: int
+    trial_start_time: int
+    grace: float  # seconds between SIGTERM and SIGKILL
+    started: float  # seconds since 1970
+    boottime: float  # seconds since boot, time asleep counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitRecord:
+    """The end of an attempt's main process, exactly as the kernel told it."""
+
+    token: str
+    boot_id: str
+    wait_status: int  # raw, as wait(2) gives it
+    exit_status: int | None
+    signal: int | None
+    core: bool  # it left a core dump
+    exec_errno: int | None  # why it could not be executed
+    exec_step: str | None  # what failed with ``exec_errno``: "cwd", "program" or "interpreter"
+    stopped: bool  # the shim had been told to stop it before
+    usage: Usage  # of the trial and of those of its children that had ended
+    started: float  # seconds since 1970
+    ended: float
+    boottime: float  # of the end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFacts:
+    """All that can be known of an attempt from its directory."""
+
+    shim_alive: bool
+    trial_alive: bool  # the trial, or a process that it handed its descriptors to
+    started: StartRecord | None
+    exit: ExitRecord | None
+    same_boot: bool  # proven to be of the boot that runs now
+    fault: str | None = None  # what went wrong in the shim, in its own words
+    damaged: tuple[str, ...] = ()  # "FILE: what is wrong with it", for each file that could not be read

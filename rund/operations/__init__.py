@@ -1,0 +1,1 @@
+"""What an operation is: its flags, its source, its command line."""

@@ -1,0 +1,40 @@
+"""What becomes of a run's flags when its operation is read anew (``--update-source``)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from rund.model.operation import Operation
+from rund.model.values import Flags, value_key
+from rund.operations.assign import takes_any_flag
+from rund.operations.fit import fit_value
+from rund.operations.given import same_name
+
+
+def updated_flags(operation: Operation, flags: Flags, given: Collection[str]) -> Flags:
+    """The flags of a run of the new ``operation``: its defaults, and in their place those that the user gave.
+
+    Flags that it no longer has are dropped.  Raises `InvalidError`, naming the flag, for a given value that no longer
+    fits.
+    """
+    kept = {same_name(name): value for name, value in flags.items() if name in given}
+    if takes_any_flag(operation):
+        return {name: value for name, value in flags.items() if name in given}
+    return {
+        flag.name: fit_value(flag, kept[same_name(flag.name)]) if same_name(flag.name) in kept else flag.default
+        for flag in operation.flags
+    }
+
+
+def same_flags(flags: Flags, operation: Operation, wanted: Flags) -> bool:
+    """Whether a run with ``flags`` is what the new ``operation`` would be with ``wanted``.
+
+    A flag that the run lacks equals its new default, and one that no longer exists is ignored.
+    """
+    have = {same_name(name): value for name, value in flags.items()}
+    want = {same_name(name): value for name, value in wanted.items()}
+    defaults = {same_name(flag.name): flag.default for flag in operation.flags}
+    return all(
+        value_key(have.get(name, defaults.get(name))) == value_key(want.get(name, defaults.get(name)))
+        for name in (*defaults, *want)
+    )

@@ -1,0 +1,1 @@
+"""The socket, one loop for each client."""

@@ -1,0 +1,184 @@
+"""The daemon's settings: defaults, then ``config.toml``, then the environment; and where it lives.
+
+``config.toml`` lies in the platform's user config folder for ``rund``.  Nothing below the daemon sees this module:
+what others need they get as plain arguments.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import platformdirs
+
+from rund.errors import InvalidError
+
+APPLICATION: Final = "rund"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting: how its value is read, and what it is for."""
+
+    name: str
+    read: Callable[[object], float]
+    default: Callable[[], float]
+    help: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return f"RUND_{self.name.upper()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """A setting's value, and where it comes from."""
+
+    setting: Setting
+    value: float
+    origin: str  # "default", the path of config.toml, or the variable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of a daemon."""
+
+    home: Path
+    home_origin: str
+    socket: Path
+    socket_origin: str
+    config: Path
+    values: tuple[Value, ...]
+
+    @property
+    def slots(self) -> int:
+        """How many slots there are."""
+        return int(self._value("slots"))
+
+    @property
+    def grace(self) -> float:
+        """Seconds between SIGTERM and SIGKILL."""
+        return self._value("grace")
+
+    def _value(self, name: str) -> float:
+        return next(value.value for value in self.values if value.setting.name == name)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Each setting with its value, origin and meaning."""
+        places = [
+            {"name": "home", "value": str(self.home), "origin": self.home_origin, "help": "the store of runs"},
+            {
+                "name": "socket",
+                "value": str(self.socket),
+                "origin": self.socket_origin,
+                "help": "where clients connect",
+            },
+        ]
+        return places + [
+            {"name": row.setting.name, "value": row.value, "origin": row.origin, "help": row.setting.help}
+            for row in self.values
+        ]
+
+
+def _processors() -> float:
+    return len(os.sched_getaffinity(0))
+
+
+def _slots(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1_000_000:
+        raise ValueError("a whole number from 1 to 1000000")
+    return value
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 86_400:
+        raise ValueError("seconds from 0 to 86400")
+    return float(value)
+
+
+SETTINGS: Final = (
+    Setting(name="slots", read=_slots, default=_processors, help="how many slots there are: runs that run at once"),
+    Setting(name="grace", read=_seconds, default=lambda: 10.0, help="seconds between SIGTERM and SIGKILL when stopped"),
+)
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """The settings that hold for a daemon started with ``environ``; raises `InvalidError`, naming file and setting."""
+    config = Path(platformdirs.user_config_dir(APPLICATION)) / "config.toml"
+    file = _read_config(config)
+    home, home_origin = _home(environ)
+    socket, socket_origin = _socket(environ, home)
+    return Settings(
+        home=home,
+        home_origin=home_origin,
+        socket=socket,
+        socket_origin=socket_origin,
+        config=config,
+        values=tuple(_setting(setting, environ, file, config) for setting in SETTINGS),
+    )
+
+
+def _home(environ: Mapping[str, str]) -> tuple[Path, str]:
+    given = environ.get("RUND_HOME")
+    if given:
+        return Path(given).absolute(), "RUND_HOME"
+    return Path(platformdirs.user_data_dir(APPLICATION)), "default"
+
+
+def _socket(environ: Mapping[str, str], home: Path) -> tuple[Path, str]:
+    given = environ.get("RUND_SOCKET")
+    if given:
+        return Path(given).absolute(), "RUND_SOCKET"
+    name = hashlib.blake2b(os.fsencode(home), digest_size=8).hexdigest()
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    folder = Path(runtime) / "rund" if runtime else Path(f"/tmp/rund-{os.getuid()}")  # noqa: S108 - made with 0700
+    return folder / f"{name}.sock", "default"
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidError(f"{path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidError(f"{path} is not TOML: {error}") from None
+    known = [setting.name for setting in SETTINGS]
+    for name in content:
+        if name not in known:
+            raise InvalidError(f"{path}: there is no setting {name!r}: there are {', '.join(known)}")
+    return content
+
+
+def _setting(setting: Setting, environ: Mapping[str, str], file: Mapping[str, Any], config: Path) -> Value:
+    text = environ.get(setting.variable)
+    if text:
+        return Value(setting=setting, value=_read(setting, _number(text), setting.variable), origin=setting.variable)
+    if setting.name in file:
+        return Value(
+            setting=setting, value=_read(setting, file[setting.name], f"{config}: {setting.name}"), origin=str(config)
+        )
+    return Value(setting=setting, value=setting.default(), origin="default")
+
+
+def _number(text: str) -> object:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _read(setting: Setting, value: object, where: str) -> float:
+    try:
+        return setting.read(value)
+    except ValueError as error:
+        raise InvalidError(f"{where} is {value!r}: give {error}") from None

@@ -1,0 +1,1 @@
+"""The only SQLite: runs, attempts, events, replies; and the folders beside them."""

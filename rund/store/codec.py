@@ -1,0 +1,181 @@
+"""Rows to values and back.  Flags are JSON with NaN and Infinity, as Python writes and reads them exactly."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from rund.model.event import Event, EventKind
+from rund.model.run import Attempt, Run, Setup, Spec, Usage, list_time
+from rund.model.status import Status
+from rund.model.values import Flags, trial_key
+
+Row = tuple[Any, ...]
+
+
+def dump(value: object) -> str:
+    """Compact JSON text; what is not UTF-8 stays, as escaped surrogates."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def digest(text: str) -> str:
+    """The name of a content that is kept once: 32 hex digits of BLAKE2b."""
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def flags_hash(flags: Flags) -> int:
+    """A signed 64-bit hash, equal for equal typed flags; what it finds is compared again, value by value."""
+    key = trial_key(flags).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big", signed=True)
+
+
+def setup_options(setup: Setup) -> str:
+    """The options of ``setup`` that no query asks for, as JSON."""
+    return dump(
+        {
+            "commit": setup.commit,
+            "given": sorted(setup.given),
+            "random_seed": setup.random_seed,
+            "slots": setup.slots,
+            "priority": setup.priority,
+            "inputs": setup.inputs,
+            "clean": setup.clean,
+        }
+    )
+
+
+def setup_from_row(row: Row) -> Setup:
+    """A setup from (operation, environment, source, options)."""
+    options = json.loads(row[3])
+    return Setup(
+        operation=row[0],
+        environment=row[1],
+        source=row[2],
+        commit=options["commit"],
+        given=frozenset(options["given"]),
+        random_seed=options["random_seed"],
+        slots=options["slots"],
+        priority=options["priority"],
+        inputs=tuple((name, target) for name, target in options["inputs"]),
+        clean=options["clean"],
+    )
+
+
+def run_from_row(row: Row, setups: dict[int, Setup]) -> Run:
+    """A run from `queries.RUN_COLUMNS`; ``setups`` holds those that it names, by key."""
+    next_spec = None if row[18] is None else Spec(setup=setups[row[18]], flags=json.loads(row[19]))
+    return Run(
+        id=row[0],
+        operation=row[1],
+        spec=Spec(setup=setups[row[2]], flags=json.loads(row[3])),
+        status=Status(row[4]),
+        reason=row[5],
+        label=row[6],
+        created=row[7],
+        queued=row[8],
+        place=row[9],
+        started=row[10],
+        stopped=row[11],
+        exit_status=row[12],
+        signal=row[13],
+        attempts=row[14],
+        starts=row[15],
+        scalars=json.loads(row[16]),
+        stopping=bool(row[17]),
+        next_spec=next_spec,
+        deleted=row[20],
+        tags=tuple(json.loads(row[21])),
+    )
+
+
+def run_values(run: Run, setup: int, next_setup: int | None) -> dict[str, Any]:
+    """The named values of a run's row; ``setup`` and ``next_setup`` are keys."""
+    return {
+        "id": run.id,
+        "operation": run.operation,
+        "setup": setup,
+        "flags": dump(run.spec.flags),
+        "flags_hash": flags_hash(run.spec.flags),
+        "status": run.status.value,
+        "reason": run.reason,
+        "label": run.label,
+        "created": run.created,
+        "queued": run.queued,
+        "place": run.place,
+        "priority": run.spec.setup.priority,
+        "started": run.started,
+        "stopped": run.stopped,
+        "exit_status": run.exit_status,
+        "signal": run.signal,
+        "attempts": run.attempts,
+        "starts": run.starts,
+        "scalars": dump(run.scalars),
+        "stopping": int(run.stopping),
+        "next_setup": next_setup,
+        "next_flags": None if run.next_spec is None else dump(run.next_spec.flags),
+        "deleted": run.deleted,
+        "listed": list_time(run),
+    }
+
+
+def attempt_from_row(row: Row, setups: dict[int, Setup]) -> Attempt:
+    """An attempt from `queries.ATTEMPT_COLUMNS`; ``setups`` holds the one that it names, by key."""
+    usage = None if row[15] is None else Usage(max_rss=row[15], user_time=row[16], system_time=row[17])
+    return Attempt(
+        number=row[0],
+        token=row[1],
+        spec=Spec(setup=setups[row[2]], flags=json.loads(row[3])),
+        status=Status(row[4]),
+        reason=row[5],
+        started=row[6],
+        stopped=row[7],
+        exit_status=row[8],
+        signal=row[9],
+        place=row[10],
+        command=tuple(json.loads(row[11])),
+        host=row[12],
+        user=row[13],
+        boot_id=row[14],
+        usage=usage,
+        scalars=json.loads(row[18]),
+    )
+
+
+def attempt_values(run_id: str, attempt: Attempt, setup: int) -> dict[str, Any]:
+    """The named values of an attempt's row; ``setup`` is a key."""
+    usage = attempt.usage
+    return {
+        "run": run_id,
+        "number": attempt.number,
+        "token": attempt.token,
+        "setup": setup,
+        "flags": dump(attempt.spec.flags),
+        "status": attempt.status.value,
+        "reason": attempt.reason,
+        "started": attempt.started,
+        "stopped": attempt.stopped,
+        "exit_status": attempt.exit_status,
+        "signal": attempt.signal,
+        "place": attempt.place,
+        "command": dump(attempt.command),
+        "host": attempt.host,
+        "user": attempt.user,
+        "boot_id": attempt.boot_id,
+        "max_rss": None if usage is None else usage.max_rss,
+        "user_time": None if usage is None else usage.user_time,
+        "system_time": None if usage is None else usage.system_time,
+        "scalars": dump(attempt.scalars),
+    }
+
+
+def event_from_row(row: Row) -> Event:
+    """An event from (number, time, kind, runs, status, reason)."""
+    return Event(
+        number=row[0],
+        time=row[1],
+        kind=EventKind(row[2]),
+        runs=tuple(json.loads(row[3])),
+        status=None if row[4] is None else Status(row[4]),
+        reason=row[5],
+    )

@@ -1,0 +1,64 @@
+"""Brings a database to this version's schema, in one transaction, or refuses it."""
+
+from __future__ import annotations
+
+import sqlite3
+from importlib import resources
+
+from rund.errors import UnsupportedError
+
+APPLICATION_ID = 0x72756E64  # "rund": what `file` and `sqlite3` say of the database
+
+
+def migrations() -> list[str]:
+    """The SQL of each schema version, from 1 on."""
+    folder = resources.files("rund.store") / "migrations"
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    return [file.read_text("utf-8") for file in files]
+
+
+def migrate(connection: sqlite3.Connection, where: str) -> None:
+    """Bring the database ``where`` up to date.
+
+    Raises `UnsupportedError` if it is a later version's, or not rund's at all.
+    """
+    steps = migrations()
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    if owner not in (0, APPLICATION_ID) or (owner == 0 and _has_tables(connection)):
+        raise UnsupportedError(f"{where} is not a database of rund: move it away, or set RUND_HOME to another folder")
+    if version > len(steps):
+        raise UnsupportedError(
+            f"{where} was written by a later version of rund "
+            f"(schema {version}; this one knows {len(steps)}): update rund"
+        )
+    if version == len(steps):
+        return
+    connection.execute("BEGIN EXCLUSIVE")
+    try:
+        for step in steps[version:]:
+            for statement in statements(step):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(steps)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def statements(script: str) -> list[str]:
+    """The statements of ``script``, apart: sqlite3's own ``executescript`` would commit between them."""
+    found: list[str] = []
+    lines: list[str] = []
+    for line in script.splitlines():
+        lines.append(line)
+        statement = "\n".join(lines)
+        if sqlite3.complete_statement(statement):
+            found.append(statement)
+            lines = []
+    return found
+
+
+def _has_tables(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is not None

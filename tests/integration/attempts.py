@@ -1,0 +1,159 @@
+"""Real attempts in a directory of the test's own, events to wait for, and a proof that no process is left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from rund.engine.recover import Finding, recover
+from rund.executor.backend import Submission
+from rund.executor.facts import read_facts
+from rund.executor.local import LocalBackend
+
+PATIENCE = 30.0  # seconds until a test gives up
+
+
+class Attempts:
+    """Makes submissions; every process of theirs carries the test's mark in its environment."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        self.mark = uuid.uuid4().hex
+        self._number = 0
+
+    def make(self, *argv: str, grace: float = 20.0, environment: dict[str, str] | None = None) -> Submission:
+        self._number += 1
+        directory = self.base / f"attempt-{self._number}"
+        directory.mkdir()
+        return Submission(
+            token=f"token-{self._number}",
+            directory=directory,
+            cwd=self.base,
+            argv=argv,
+            environment={"PATH": os.environ["PATH"], "MARK": self.mark} | (environment or {}),
+            grace=grace,
+        )
+
+    def shell(self, script: str, *, grace: float = 20.0) -> Submission:
+        return self.make("sh", "-c", script, grace=grace)
+
+    def left(self) -> set[int]:
+        """Live processes that the test's attempts made: trials by their mark, shims by what they have open."""
+        return {pid for pid in _pids() if pid != os.getpid() and (self._is_trial(pid) or self._is_shim(pid))}
+
+    def _is_trial(self, pid: int) -> bool:
+        with contextlib.suppress(OSError):
+            return self.mark.encode() in Path(f"/proc/{pid}/environ").read_bytes()
+        return False
+
+    def _is_shim(self, pid: int) -> bool:
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/comm").read_text().startswith("rund"):
+                return any(str(self.base) in os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir())
+        return False
+
+
+def _pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def children() -> set[int]:
+    """Of this process, zombies too."""
+    found: set[int] = set()
+    for task in Path("/proc/self/task").iterdir():
+        found.update(map(int, (task / "children").read_text().split()))
+    return found
+
+
+def descriptors() -> list[int]:
+    """What this process has open."""
+    return [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]
+
+
+def command_line(pid: int | None) -> bytes:
+    """Of a process; empty if it is a zombie or gone."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+@pytest.fixture(name="attempts")
+def attempts_fixture(tmp_path: Path) -> Iterator[Attempts]:
+    before = children()
+    made = Attempts(tmp_path)
+    yield made
+    left = made.left()
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    assert not left, f"processes are left: {left}"
+    assert children() <= before, "a child is left, alive or unreaped"
+
+
+class Bell:
+    """A FIFO by which a trial tells something, in lines."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._read = b""
+
+    async def line(self) -> str:
+        with anyio.fail_after(PATIENCE):
+            while b"\n" not in self._read:
+                await anyio.wait_readable(self._descriptor)
+                self._read += os.read(self._descriptor, 4096)
+        line, _, self._read = self._read.partition(b"\n")
+        return line.decode()
+
+    def ring(self) -> None:
+        os.write(self._descriptor, b"go\n")
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+@pytest.fixture(name="bell")
+def bell_fixture(tmp_path: Path) -> Iterator[Bell]:
+    made = Bell(tmp_path / "bell")
+    yield made
+    made.close()
+
+
+def found(attempt: Submission) -> Finding:
+    return recover(read_facts(attempt.directory))
+
+
+async def gone(pid: int) -> None:
+    """Wait until process ``pid`` has ended."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        with anyio.fail_after(PATIENCE):
+            await anyio.wait_readable(pidfd)
+    finally:
+        os.close(pidfd)
+
+
+async def all_ended(backend: LocalBackend, *attempts: Submission) -> None:
+    """Wait for the ends of exactly these, each reported once."""
+    tokens: list[str] = []
+    with anyio.fail_after(PATIENCE):
+        while len(tokens) < len(attempts):
+            tokens += await backend.ended()
+    assert sorted(tokens) == sorted(attempt.token for attempt in attempts)
+
+
+async def run(backend: LocalBackend, *attempts: Submission) -> None:
+    assert await backend.submit(attempts) == {}
+    await all_ended(backend, *attempts)

@@ -1,0 +1,214 @@
+"""Stopping ends an attempt and all that it started, also what outlived its shim."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import anyio
+import pytest
+
+from rund.engine.recover import Alive, Ended, Lost
+from rund.executor.backend import State, Submission
+from rund.executor.facts import read_facts
+from rund.executor.local import LocalBackend
+from rund.model.facts import StartRecord
+from rund.model.status import Status
+from tests.integration.attempts import (
+    PATIENCE,
+    Attempts,
+    Bell,
+    all_ended,
+    attempts_fixture,  # noqa: F401 - pytest finds it here
+    bell_fixture,  # noqa: F401 - pytest finds it here
+    found,
+    gone,
+    run,
+)
+
+pytestmark = pytest.mark.anyio
+
+# Says READY by the bell, then waits for ever and lets SIGTERM pass it by.
+STUBBORN = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', file=open(sys.argv[1], 'w'), flush=True); signal.pause(); signal.pause()"
+
+
+def started(attempt: Submission) -> StartRecord:
+    record = read_facts(attempt.directory).started
+    assert record is not None
+    return record
+
+
+async def test_a_stop_ends_a_trial_and_its_setsid_grandchild_that_both_ignore_it_within_the_grace_time(
+    attempts: Attempts, bell: Bell
+) -> None:
+    stubborn = f'{sys.executable} -I -c "{STUBBORN}" {bell.path}'
+    attempt = attempts.shell(f"trap '' TERM; (setsid {stubborn} &); {stubborn}; {stubborn}", grace=0.5)
+    async with LocalBackend() as backend:
+        assert await backend.submit([attempt]) == {}
+        assert [await bell.line(), await bell.line()] == ["ready", "ready"]
+        begun = anyio.current_time()
+        await backend.cancel([attempt.token])
+        await all_ended(backend, attempt)
+        took = anyio.current_time() - begun
+        assert attempts.left() == set()
+    finding = found(attempt)
+    assert isinstance(finding, Ended)
+    assert (finding.status, finding.reason, finding.signal) == (Status.TERMINATED, "stopped", 9)
+    assert 0.5 <= took < 10
+
+
+async def test_a_trial_that_catches_the_stop_and_exits_0_is_terminated_and_was_told_once(
+    attempts: Attempts, bell: Bell
+) -> None:
+    attempt = attempts.shell(f"trap 'echo told; exit 0' TERM; echo ready >{bell.path}; while :; do sleep 0.05; done")
+    async with LocalBackend() as backend:
+        assert await backend.submit([attempt]) == {}
+        await bell.line()
+        await backend.cancel([attempt.token])
+        await all_ended(backend, attempt)
+    finding = found(attempt)
+    assert isinstance(finding, Ended)
+    assert (finding.status, finding.reason, finding.exit_status) == (Status.TERMINATED, "stopped", 0)
+    assert (attempt.directory / "output").read_text().split("\n").count("told") == 1
+
+
+async def test_a_trial_has_its_grace_time_also_when_its_shell_ends_at_once(attempts: Attempts, bell: Bell) -> None:
+    slow = (
+        f"trap 'echo saving; sleep 0.5; echo saved; exit' TERM; echo ready >{bell.path}; while :; do sleep 0.05; done"
+    )
+    attempt = attempts.shell(f'sh -c "{slow}" & wait')
+    async with LocalBackend() as backend:
+        assert await backend.submit([attempt]) == {}
+        await bell.line()
+        await backend.cancel([attempt.token])
+        await all_ended(backend, attempt)
+    assert (attempt.directory / "output").read_text().split()[-1] == "saved"
+
+
+async def test_a_stopped_process_sees_the_stop(attempts: Attempts, bell: Bell) -> None:
+    attempt = attempts.shell(f"trap 'echo told; exit 5' TERM; echo ready >{bell.path}; kill -STOP $$; sleep 1000")
+    async with LocalBackend() as backend:
+        assert await backend.submit([attempt]) == {}
+        await bell.line()
+        await backend.cancel([attempt.token])
+        await all_ended(backend, attempt)
+    assert isinstance(found(attempt), Ended)
+
+
+async def test_a_stop_right_after_the_submission_ends_it_whatever_it_had_come_to(attempts: Attempts) -> None:
+    many = [attempts.shell("exec sleep 1000") for _ in range(40)]
+    async with LocalBackend() as backend:
+        for attempt in many:
+            assert await backend.submit([attempt]) == {}
+            await backend.cancel([attempt.token])
+        await all_ended(backend, *many)
+    for attempt in many:
+        finding = found(attempt)
+        assert isinstance(finding, Ended)
+        assert (finding.status, finding.reason) == (Status.TERMINATED, "stopped")
+
+
+async def test_a_stop_after_the_end_or_of_an_unknown_token_is_nothing(attempts: Attempts) -> None:
+    attempt = attempts.shell("exit 3")
+    async with LocalBackend() as backend:
+        await run(backend, attempt)
+        await backend.cancel([attempt.token, "never-heard-of"])
+    finding = found(attempt)
+    assert isinstance(finding, Ended)
+    assert finding.reason == "exit 3"
+
+
+async def test_what_a_trial_leaves_behind_is_ended_after_its_end_and_the_record_is_of_the_trial(
+    attempts: Attempts, bell: Bell
+) -> None:
+    stubborn = f'{sys.executable} -I -c "{STUBBORN}" {bell.path}'
+    attempt = attempts.shell(f"(setsid {stubborn} &); read line <{bell.path}; exit 3", grace=0.2)
+    async with LocalBackend() as backend:
+        await run(backend, attempt)
+        assert attempts.left() == set()
+    finding = found(attempt)
+    assert isinstance(finding, Ended)
+    assert (finding.status, finding.reason) == (Status.ERROR, "exit 3")
+
+
+async def test_interrupts_of_the_terminal_and_hangups_mean_nothing_to_a_shim_and_the_fork_server(
+    attempts: Attempts, bell: Bell
+) -> None:
+    attempt = attempts.shell(f"echo ready >{bell.path}; read line <{bell.path}2; exit 3")
+    other = Bell(bell.path.with_name("bell2"))
+    async with LocalBackend() as backend:
+        assert await backend.submit([attempt]) == {}
+        await bell.line()
+        server = backend.fork_server_pid
+        assert server is not None
+        for pid in (started(attempt).shim_pid, server):
+            assert os.getsid(pid) == pid
+            for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGPIPE):
+                os.kill(pid, number)
+        other.ring()
+        await all_ended(backend, attempt)
+        await run(backend, attempts.make("true"))
+        assert backend.fork_server_pid == server
+    other.close()
+    finding = found(attempt)
+    assert isinstance(finding, Ended)
+    assert finding.reason == "exit 3"
+
+
+async def test_a_killed_shim_is_lost_only_after_the_processes_of_its_trial_are_gone(
+    attempts: Attempts, bell: Bell
+) -> None:
+    attempt = attempts.shell(f"echo ready >{bell.path}; read line <{bell.path}2; exit 0")
+    other = Bell(bell.path.with_name("bell2"))
+    async with LocalBackend() as backend:
+        assert await backend.submit([attempt]) == {}
+        await bell.line()
+        shim = started(attempt).shim_pid
+        os.kill(shim, signal.SIGKILL)
+        await gone(shim)
+        with anyio.move_on_after(0.3) as waited:
+            await backend.ended()
+        assert waited.cancelled_caught
+        assert isinstance(found(attempt), Alive)
+        assert await backend.snapshot() == {attempt.token: State.ALIVE}
+        other.ring()
+        await all_ended(backend, attempt)
+    other.close()
+    assert found(attempt) == Lost(reason="lost: its supervisor was killed")
+
+
+async def test_a_stop_ends_the_processes_that_outlived_their_shim_also_stubborn_ones(
+    attempts: Attempts, bell: Bell
+) -> None:
+    gentle = attempts.shell(f"trap 'echo told; exit' TERM; echo ready >{bell.path}; while :; do sleep 0.05; done")
+    stubborn = attempts.make(sys.executable, "-I", "-c", STUBBORN, str(bell.path), grace=0.3)
+    async with LocalBackend() as backend:
+        assert await backend.submit([gentle, stubborn]) == {}
+        await bell.line()
+        await bell.line()
+        for attempt in (gentle, stubborn):
+            os.kill(started(attempt).shim_pid, signal.SIGKILL)
+            await gone(started(attempt).shim_pid)
+        await backend.cancel([gentle.token, stubborn.token])
+        with anyio.fail_after(PATIENCE):
+            await all_ended(backend, gentle, stubborn)
+    assert (gentle.directory / "output").read_text() == "told\n"
+
+
+async def test_forking_without_end_does_not_escape_a_stop(attempts: Attempts, bell: Bell) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('ready', file=open(sys.argv[1], 'w'), flush=True)\n"
+        "while True:\n"
+        "    if os.fork(): os._exit(0)\n"
+        "    os.setsid()\n"
+    )
+    attempt = attempts.shell(f'{sys.executable} -I -c "{code}" {bell.path}; sleep 1000', grace=0.1)
+    async with LocalBackend() as backend:
+        assert await backend.submit([attempt]) == {}
+        await bell.line()
+        await backend.cancel([attempt.token])
+        await all_ended(backend, attempt)
+        assert attempts.left() == set()

@@ -1,0 +1,185 @@
+"""Clients that are malformed, slow, silent, many or gone, while an honest one is served."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from rund.protocol import Limits, Notification, encode_request, encode_response
+from tests.integration.serving import Served, serving
+
+CLAIM = b"\x94\x00\x01\xdb" + struct.pack(">I", 7 * 1024 * 1024)  # a method of seven MiB
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    with serving(
+        tmp_path / "socket", unfinished_seconds=0.3, write_seconds=0.3, message=Limits(message_bytes=1_000_000)
+    ) as served:
+        yield served
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\xc1",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\x91" * 100_000,
+        b"\x94\x00\x01\xdb\xff\xff\xff\xff",
+        b"\xdd\xff\xff\xff\xff",
+        encode_request(1, "x" * 1_000_000, []),
+        encode_response(1, None, "the daemon asked nothing"),
+        b"\x94\x00\x01\xa6append\x92\xd4",
+    ],
+    ids=["no-value", "http", "nested", "claims-string", "claims-array", "too-long", "response", "extension"],
+)
+def test_what_is_malformed_closes_its_connection_alone(served: Served, garbage: bytes) -> None:
+    with served.client() as honest, served.client() as client:
+        honest.call("append", value=1)
+        with suppress(ConnectionError):
+            client.socket.sendall(garbage)
+        told = client.until_closed()
+        assert all(isinstance(each, Notification) and each.method == "error" for each in told)
+        assert honest.call("append", value=2).result == [1, 2]
+
+
+def test_what_came_before_the_malformed_is_answered(served: Served) -> None:
+    with served.client() as client:
+        client.socket.sendall(encode_request(1, "append", [{"value": 1}]) + b"\xc1")
+        assert client.response().result == [1]
+        (farewell,) = client.until_closed()
+        assert isinstance(farewell, Notification)
+        assert farewell.params[0].startswith("invalid: ")
+
+
+def test_an_unfinished_message_is_dropped_at_its_deadline_however_it_trickles(served: Served) -> None:
+    request = encode_request(1, "append", [{"value": "x" * 10_000}])
+    with served.client() as client:
+        begun = time.monotonic()
+        client.socket.settimeout(0.02)
+        for byte in request:
+            try:
+                client.socket.sendall(bytes([byte]))
+                if client.socket.recv(1000):
+                    break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+        assert 0.2 < time.monotonic() - begun < 10
+    assert served.answerer.values == []
+
+
+def test_a_client_that_is_idle_between_messages_is_never_dropped(served: Served) -> None:
+    with served.client() as idle, served.client() as slow:
+        idle.call("append", value=1)
+        slow.socket.sendall(b"\x94")
+        slow.until_closed()  # its deadline has passed, and so would the idle one's have
+        assert idle.call("append", value=2).result == [1, 2]
+
+
+def test_each_message_has_its_own_deadline(tmp_path: Path) -> None:
+    whole = encode_request(1, "append", [{"value": 1}])
+    with serving(tmp_path / "socket", unfinished_seconds=1.0) as served, served.client() as client:
+        client.socket.sendall(whole[:5])
+        begun = time.monotonic()
+        while time.monotonic() - begun < 2.5:  # all the while, a message is unfinished
+            client.socket.sendall(whole[5:] + whole[:5])
+            client.response()
+
+
+def test_a_client_that_never_reads_is_dropped_at_its_deadline(served: Served) -> None:
+    with served.client() as other, served.client() as client:
+        client.send("wait", gate="never")
+        client.send("big", size=5_000_000)
+        other.call("pass", gate="never has ended")
+        assert other.call("append", value=1).result == [1]
+
+
+def test_a_subscriber_that_never_reads_is_dropped_at_its_deadline(served: Served) -> None:
+    with served.client() as other, served.client() as client:
+        client.send("subscribe", size=100_000)
+        other.call("pass", gate="stream has ended")
+
+
+def test_a_stray_cancellation_ends_its_client_alone(served: Served) -> None:
+    with served.client() as honest, served.client() as client:
+        honest.call("append", value=1)
+        client.send("stray")
+        assert client.until_closed() == []
+        assert honest.call("append", value=2).result == [1, 2]
+
+
+def test_a_client_that_floods_starves_no_other(served: Served) -> None:
+    with served.client() as honest, served.client() as flooding:
+        flood = encode_request(1, "nobody_answers", None).replace(b"\x94\x00\x01", b"\x93\x02") * 20_000
+        flooding.socket.settimeout(0)
+        for value in range(50):
+            with suppress(BlockingIOError):
+                flooding.socket.send(flood)
+            assert honest.call("append", value=value).error is None
+
+
+def test_three_hundred_half_open_clients_keep_no_honest_one_from_being_served(tmp_path: Path) -> None:
+    with serving(tmp_path / "socket", clients=400) as served, ExitStack() as stack:
+        for _ in range(300):
+            client = stack.enter_context(served.client())
+            client.socket.sendall(CLAIM)
+        with served.client() as honest:
+            for value in range(100):
+                assert honest.call("append", value=value).error is None
+
+
+def test_one_client_too_many_is_told_and_another_is_served_when_there_is_room(tmp_path: Path) -> None:
+    with serving(tmp_path / "socket", clients=2) as served, served.client() as first, served.client() as second:
+        first.call("append", value=1)
+        second.call("append", value=1)
+        with served.client() as third:
+            (told,) = third.until_closed()
+            assert isinstance(told, Notification)
+            assert told.params[0].startswith("full: ")
+        second.socket.shutdown(socket.SHUT_WR)
+        assert second.until_closed() == []
+        with served.client() as fourth:
+            assert fourth.call("append", value=1).error is None
+
+
+def test_unfinished_messages_of_all_clients_together_are_bounded(tmp_path: Path) -> None:
+    with serving(tmp_path / "socket", unfinished_bytes=3_000_000) as served, ExitStack() as stack:
+        clients = [stack.enter_context(served.client()) for _ in range(8)]
+        dropped = 0
+        for client in clients:
+            try:
+                client.socket.sendall(CLAIM + b"x" * 1_400_000)
+            except OSError:
+                dropped += 1
+        with served.client() as honest:
+            assert honest.call("append", value=1).result == [1]
+        assert dropped == 6
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_another_user_is_closed_at_once(tmp_path: Path) -> None:
+    with serving(tmp_path / "socket") as served:
+        served.path.chmod(0o666)
+        entry = os.open(served.path, os.O_PATH)
+        code = (
+            "import os, socket; s = socket.socket(socket.AF_UNIX); os.setresuid(65534, 65534, 65534);"
+            f"s.connect('/proc/self/fd/{entry}'); print(s.recv(9))"
+        )
+        told = subprocess.run(
+            [sys.executable, "-c", code], pass_fds=[entry], stdout=subprocess.PIPE, check=True, timeout=20
+        )
+        os.close(entry)
+        assert told.stdout == b"b''\n"
+        with served.client() as honest:
+            assert honest.call("append", value=1).result == [1]

@@ -1,0 +1,301 @@
+"""The store: whole changes or none, one order, groups that do not spoil each other, pages that lose nothing."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from rund.broker import Broker
+from rund.engine import lifecycle
+from rund.errors import AmbiguousError, BusyError, FullError, InvalidError, NotFoundError, UnsupportedError
+from rund.model.event import EventKind
+from rund.model.status import Status
+from rund.store.cleaning import remove_garbage
+from rund.store.directories import Directories
+from rund.store.migrate import migrations
+from rund.store.reader import Reader, RunFilter
+from rund.store.store import Store, prepare
+from rund.store.transaction import Transaction
+from tests.integration.conftest import AddRun
+
+pytestmark = pytest.mark.anyio
+
+
+def rung(bell: anyio.Event) -> bool:
+    return bell.is_set()
+
+
+async def test_a_change_that_raises_changes_nothing_and_spoils_no_other(
+    directories: Directories, add_run: AddRun
+) -> None:
+    store = Store(directories, Broker().ring)
+    outcomes: dict[int, str] = {}
+
+    async def change(number: int) -> None:
+        def write(transaction: Transaction) -> None:
+            add_run(transaction, number)
+            transaction.add_event(EventKind.CREATED, 1.0, [str(number)])
+            if number % 3 == 0:
+                raise BusyError(str(number))
+
+        try:
+            await store.write(write)
+            outcomes[number] = "done"
+        except BusyError as error:
+            outcomes[number] = error.message
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(40):
+            tasks.start_soon(change, number)
+    kept = [number for number in range(40) if number % 3]
+    assert outcomes == {number: "done" if number % 3 else str(number) for number in range(40)}
+    page = await store.read(lambda reader: reader.list_runs(RunFilter(), limit=100, after=None))
+    assert {int(run.id[:8], 16) for run in page.runs} == set(kept)
+    events = await store.read(lambda reader: reader.events(0, 100))
+    assert [event.number for event in events] == list(range(1, len(kept) + 1)), "no number is lost or given twice"
+    await store.close()
+
+
+async def test_what_the_disk_has_no_room_for_is_full_and_the_rest_of_its_group_stands(
+    directories: Directories, add_run: AddRun
+) -> None:
+    store = Store(directories, Broker().ring)
+
+    def too_much(transaction: Transaction) -> None:
+        add_run(transaction, 1)
+        # The limit is the connection's own: a real SQLITE_FULL, in the middle of a change.
+        pages = transaction._connection.execute("PRAGMA page_count").fetchone()[0]
+        transaction._connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+        try:
+            add_run(transaction, 2, text="x" * 1_000_000)
+        finally:
+            transaction._connection.execute("PRAGMA max_page_count = 1000000000")
+
+    async def small(number: int) -> None:
+        await store.write(lambda transaction: add_run(transaction, number))
+
+    async def full() -> None:
+        with pytest.raises(FullError, match="nothing was changed"):
+            await store.write(too_much)
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(10, 15):
+            tasks.start_soon(small, number)
+        tasks.start_soon(full)
+        for number in range(15, 20):
+            tasks.start_soon(small, number)
+    page = await store.read(lambda reader: reader.list_runs(RunFilter(), limit=100, after=None))
+    assert {int(run.id[:8], 16) for run in page.runs} == set(range(10, 20))
+    await store.close()
+
+
+async def test_a_change_is_not_abandoned_when_its_caller_is_cancelled(
+    directories: Directories, add_run: AddRun
+) -> None:
+    store = Store(directories, Broker().ring)
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await store.write(lambda transaction: add_run(transaction, 1))
+    assert scope.cancelled_caught
+    await store.close()
+    again = Store(directories, Broker().ring)
+    assert await again.read(lambda reader: reader.resolve("00000001")) is not None
+    await again.close()
+
+
+async def test_the_bell_rings_after_a_change_and_not_after_a_look(directories: Directories, add_run: AddRun) -> None:
+    broker = Broker()
+    store = Store(directories, broker.ring)
+    bell = broker.bell
+    await store.write(lambda transaction: transaction.paused())
+    assert not rung(bell)
+    await store.write(lambda transaction: add_run(transaction, 1))
+    assert rung(bell)
+    await store.close()
+
+
+async def test_the_runs_of_a_page_go_on_where_the_last_ended(directories: Directories, add_run: AddRun) -> None:
+    store = Store(directories, Broker().ring)
+
+    def add(transaction: Transaction) -> None:
+        for number in range(25):
+            add_run(transaction, number, created=float(number // 5))  # many of the same time
+
+    await store.write(add)
+    seen: list[str] = []
+    after = None
+    while True:
+        page = await store.read(lambda reader, after=after: reader.list_runs(RunFilter(), limit=7, after=after))
+        assert page.total == 25
+        seen += [run.id for run in page.runs]
+        if page.next is None:
+            break
+        after = page.next
+    assert len(seen) == len(set(seen)) == 25
+    assert [int(run_id[:8], 16) for run_id in seen] == list(range(24, -1, -1))
+    await store.close()
+
+
+async def test_filters_and_their_totals(directories: Directories, add_run: AddRun) -> None:
+    store = Store(directories, Broker().ring)
+
+    def add(transaction: Transaction) -> None:
+        for number in range(6):
+            run = add_run(transaction, number, operation="a" if number % 2 else "b")
+            if number == 3:
+                transaction.save_run(replace(run, label="best"))
+                transaction.set_tags(run.id, ["x", "y"])
+            if number == 4:
+                transaction.save_run(lifecycle.queue(run, run.spec, now=9.0, place=1))
+            if number == 5:
+                transaction.save_run(replace(run, deleted=5.0))
+
+    await store.write(add)
+
+    async def found(wanted: RunFilter) -> tuple[list[int], int]:
+        page = await store.read(lambda reader: reader.list_runs(wanted, limit=10, after=None))
+        return sorted(int(run.id[:8], 16) for run in page.runs), page.total
+
+    assert await found(RunFilter()) == ([0, 1, 2, 3, 4], 5)
+    assert await found(RunFilter(operation="a")) == ([1, 3], 2)
+    assert await found(RunFilter(label="best")) == ([3], 1)
+    assert await found(RunFilter(tag="y")) == ([3], 1)
+    assert await found(RunFilter(status=(Status.PENDING,))) == ([4], 1)
+    assert await found(RunFilter(trash=True)) == ([5], 1)
+    await store.close()
+
+
+async def test_ids_are_found_by_prefix_and_by_place(directories: Directories, add_run: AddRun) -> None:
+    store = Store(directories, Broker().ring)
+
+    def add(transaction: Transaction) -> None:
+        for number in (0xABCD0001, 0xABCD0002, 0x12340000):
+            add_run(transaction, number, created=float(number))
+
+    await store.write(add)
+
+    def check(reader: Reader) -> None:
+        assert reader.resolve("1234").id.startswith("12340000")
+        assert reader.resolve("ABCD0002").id.startswith("abcd0002")
+        assert reader.resolve("@1").id.startswith("abcd0002")
+        assert reader.resolve("@3").id.startswith("12340000")
+        with pytest.raises(AmbiguousError, match=r"abcd0001 .*abcd0002"):
+            reader.resolve("abcd")
+        for name, message in (("123", "too short"), ("ffff", "no run"), ("@4", "there are 3"), ("@x", "@1"), ("zzzz", "hex")):
+            with pytest.raises(NotFoundError, match=message):
+                reader.resolve(name)
+
+    await store.read(check)
+    await store.close()
+
+
+async def test_equal_flags_are_found_by_value_and_type(directories: Directories, add_run: AddRun) -> None:
+    store = Store(directories, Broker().ring)
+
+    def add(transaction: Transaction) -> None:
+        for number, x in enumerate((1, 1.0, True, "1", math.nan, -0.0), 1):
+            run = add_run(transaction, number, x=x)
+            run = lifecycle.queue(run, run.spec, now=1.0, place=1)
+            run, attempt = lifecycle.start(run, now=2.0, host="h", user="u", boot_id="b")
+            end = lifecycle.End(status=Status.COMPLETED, reason=None, exit_status=0, stopped=3.0)
+            run, _ = lifecycle.end(run, attempt, end, now=3.0, place=2)
+            transaction.save_run(run)
+
+    await store.write(add)
+
+    def number(reader: Reader, x: object) -> int | None:
+        found = reader.completed_equal("echo.py", None, {"x": x})
+        return None if found is None else int(found.id[:8], 16)
+
+    for x, wanted in ((1, 1), (1.0, 2), (True, 3), ("1", 4), (math.nan, 5), (-0.0, 6), (0.0, None), (0, None)):
+        assert await store.read(lambda reader, x=x: number(reader, x)) == wanted
+    await store.close()
+
+
+async def test_what_nothing_needs_is_removed_and_what_is_needed_again_is_not(
+    directories: Directories, add_run: AddRun
+) -> None:
+    store = Store(directories, Broker().ring)
+    for digest in ("1" * 32, "2" * 32):
+        directories.source(digest).mkdir()
+
+    def add(transaction: Transaction) -> None:
+        for number, source in ((1, "1" * 32), (2, "2" * 32)):
+            run = add_run(transaction, number)
+            setup = replace(run.spec.setup, source=source)
+            transaction.save_run(replace(run, spec=replace(run.spec, setup=setup)))
+            directories.run(run.id).mkdir(parents=True)
+
+    await store.write(add)
+    first = f"{1:08x}" + "0" * 24
+
+    def purge(transaction: Transaction) -> None:
+        transaction.purge_runs([first])
+        transaction.add_garbage(directories.garbage_of(first, ["not-there"]))
+
+    await store.write(purge)
+    await remove_garbage(store)
+    assert not directories.run(first).exists()
+    assert not directories.source("1" * 32).exists()
+    assert directories.source("2" * 32).is_dir()
+    assert not list((directories.home / "removed").iterdir())
+    await store.close()
+
+
+async def test_events_that_are_old_are_forgotten(directories: Directories) -> None:
+    store = Store(directories, Broker().ring)
+    week = 7 * 86_400.0
+
+    def add(transaction: Transaction) -> None:
+        transaction.add_event(EventKind.PAUSED, 1.0)
+        transaction.add_event(EventKind.RESUMED, week)
+        transaction.forget_old_events(week + 2.0)
+
+    await store.write(add)
+    assert [event.number for event in await store.read(lambda reader: reader.events(0, 9))] == [2]
+    assert await store.read(lambda reader: (reader.first_event(), reader.last_event())) == (2, 2)
+    await store.close()
+
+
+def test_a_later_store_and_a_strange_file_are_refused_and_left_as_they_are(directories: Directories) -> None:
+    connection = sqlite3.connect(directories.database)
+    connection.execute(f"PRAGMA user_version = {len(migrations()) + 1}")
+    connection.close()
+    with pytest.raises(UnsupportedError, match="later version"):
+        prepare(directories)
+    directories.database.write_bytes(b"not a database" * 100)
+    with pytest.raises(UnsupportedError, match="left as it is"):
+        prepare(directories)
+    assert directories.database.read_bytes() == b"not a database" * 100
+    directories.database.unlink()
+    connection = sqlite3.connect(directories.database)
+    connection.execute("CREATE TABLE strange (x)")
+    connection.close()
+    with pytest.raises(UnsupportedError, match="not a database of rund"):
+        prepare(directories)
+
+
+def test_an_illegal_row_cannot_be_stored(directories: Directories, add_run: AddRun) -> None:
+    connection = sqlite3.connect(directories.database, isolation_level=None)
+    transaction = Transaction(connection)
+    run = add_run(transaction, 1)
+    for change in (
+        {"status": Status.PENDING},
+        {"status": Status.RUNNING},
+        {"status": Status.COMPLETED, "attempts": 1, "starts": 1},
+        {"stopping": True},
+        {"next_spec": run.spec},
+        {"attempts": 1},
+    ):
+        with pytest.raises(sqlite3.IntegrityError):
+            transaction.save_run(replace(run, **change))
+    connection.close()
+
+
+def test_an_unknown_kind_of_change_is_a_fault(directories: Directories) -> None:
+    with pytest.raises(InvalidError, match="lost"):
+        Reader(sqlite3.connect(directories.database)).operation("0" * 32)
