@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def main(given: Sequence[str] | None = None) -> int:
     """Run the command that the arguments name, and answer its exit status; raises nothing."""
     try:
+        _open_streams()
         from runctl.dispatch import dispatch
 
         status = dispatch(sys.argv[1:] if given is None else given)
@@ -33,6 +34,16 @@ def main(given: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
         return _fail(f"a fault of runctl itself, please report it: {type(error).__name__}: {error}", INCOMPLETE)
     return status
+
+
+def _open_streams() -> None:
+    """Give a process that was started without standard streams some that lead nowhere.
+
+    Otherwise their descriptors would be the next that are opened: a socket, say.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - pathlib costs; open till the end
 
 
 def _fail(message: str, status: int) -> int:

@@ -58,14 +58,6 @@ class Connection:
         """Send a request and wait for its result; raises as `answer`."""
         return self.answer(self.send(method, **params))
 
-    def wait_for_end(self) -> None:
-        """Return when the daemon has closed the connection."""
-        try:
-            while self._stream.recv(_CHUNK):
-                pass
-        except ConnectionResetError:
-            pass
-
     def close(self) -> None:
         """End the connection; what it still waits for is given up."""
         self._stream.close()

@@ -23,15 +23,18 @@ _SOON = 0.5  # seconds that a run may wait without a word about it
 _PATIENCE = 60.0  # seconds that one request waits for events; then it is asked again
 
 
-def follow(daemon: Connection, run: RunMap, last: int, *, copied: int = 0, resume: int | None = None) -> int:
+def follow(daemon: Connection, run: RunMap, last: int, *, copied: int, resume: int | None = None) -> int:
     """Follow ``run``, as it was at event ``last`` or later, and answer its exit status.
 
-    Attempts up to number ``copied`` are not shown.  With ``resume`` the latest attempt is shown first, from that byte
-    of its output on, even if it is over.  Ctrl-C ends the following, not the run.
+    The output of attempts after number ``copied`` is shown, also of those that are over already.  With ``resume`` that
+    of attempt ``copied`` too, from that byte on.  Ctrl-C ends the following, not the run.
     """
     name = short(run["id"])
     try:
-        return _follow(daemon, run, last, copied, resume)
+        if resume is not None:
+            copy_output(daemon, run["id"], copied, offset=resume, follow=True)
+            run = _look(daemon, run["id"])["run"]
+        return _follow(daemon, run, last, copied)
     except KeyboardInterrupt:
         say(f"Detached from {name}, which goes on: `runctl logs -f {name}` comes back to it")
         return INTERRUPTED
@@ -39,37 +42,32 @@ def follow(daemon: Connection, run: RunMap, last: int, *, copied: int = 0, resum
         raise NoDaemonError(f"the daemon is gone; {name} goes on: `runctl logs -f {name}` comes back to it") from None
 
 
-def _follow(daemon: Connection, run: RunMap, last: int, copied: int, resume: int | None) -> int:
-    hint: str | None = None
-    if resume is not None:
-        copied = run["attempts"]
-        copy_output(daemon, run["id"], copied, offset=resume, follow=True)
-        run, hint = _look(daemon, run["id"])
+def _follow(daemon: Connection, run: RunMap, last: int, copied: int) -> int:
     awaited = copied
     told = False  # why it waits
-    while is_live(run):
-        attempt = run["attempts"]
-        if attempt > copied and run["status"] == "running":
+    while True:
+        if run["attempts"] > copied:
+            copied += 1
             say(f"Running {described(run)}")
-            copy_output(daemon, run["id"], attempt, follow=True)
-            awaited = copied = attempt
+            copy_output(daemon, run["id"], copied, follow=True)
             told = False
-        else:
-            awaited = attempt + (run["status"] == "pending")
+        elif is_live(run):
+            awaited = run["attempts"] + (run["status"] == "pending")
             changed, last = _wait_for_event(daemon, run["id"], last, _PATIENCE if told else _SOON)
             if not (changed or told):
-                _say_why_it_waits(daemon, run)
+                _say_why_it_waits(_look(daemon, run["id"]))
                 told = True
-        run, hint = _look(daemon, run["id"])
-    return _report_end(run, hint, awaited)
+        else:
+            return _report_end(daemon, run, awaited)
+        run = _look(daemon, run["id"])["run"]
 
 
-def _look(daemon: Connection, run_id: str) -> tuple[RunMap, str | None]:
+def _look(daemon: Connection, run_id: str) -> ShowAnswer:
     seen: ShowAnswer = daemon.call("show", run=run_id)
-    return seen["run"], seen["hint"]
+    return seen
 
 
-def _report_end(run: RunMap, hint: str | None, awaited: int) -> int:
+def _report_end(daemon: Connection, run: RunMap, awaited: int) -> int:
     """Say how ``run`` ended, unless it completed, and answer its exit status; attempt ``awaited`` was waited for."""
     if run["attempts"] < awaited:
         say(f"Run {short(run['id'])} was withdrawn before it started{_because(run)}")
@@ -77,6 +75,7 @@ def _report_end(run: RunMap, hint: str | None, awaited: int) -> int:
     line = ending_line(run)
     if line is not None:
         say(line)
+        hint = _look(daemon, run["id"])["hint"]
         if hint:
             say(hint)
     return run_exit_status(run)
@@ -93,9 +92,9 @@ def _wait_for_event(daemon: Connection, run_id: str, last: int, timeout: float) 
     return changed, answer["last"]
 
 
-def _say_why_it_waits(daemon: Connection, run: RunMap) -> None:
-    seen: ShowAnswer = daemon.call("show", run=run["id"])
+def _say_why_it_waits(seen: ShowAnswer) -> None:
+    name = short(seen["run"]["id"])
     if seen["run"]["status"] == "pending":
-        say(f"Pending {short(run['id'])}: {seen['waits_for'] or 'waits for a slot'}")
+        say(f"Pending {name}: {seen['waits_for'] or 'waits for a slot'}")
     elif seen["run"]["reason"] == "stopping":
-        say(f"Pending {short(run['id'])}: it is being stopped first")
+        say(f"Pending {name}: it is being stopped first")

@@ -83,20 +83,19 @@ def _start(environ: Mapping[str, str], folder: str, command: Sequence[str], dead
     log = os.open(f"{folder}/rund.log", os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         begin = os.fstat(log).st_size
-        daemon = subprocess.Popen(  # noqa: S603 - this interpreter, with fixed arguments
-            command,
-            cwd="/",
-            env=_with_absolute_paths(environ),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        _started.append(daemon)
-        connection = _wait_for_answer(daemon, environ, deadline)
-        if connection is not None:
-            return connection
-        ended = daemon.returncode is not None
+        while True:
+            daemon = _spawn(command, environ, log)
+            connection = _wait_for_answer(daemon.pid, environ, deadline)
+            if connection is not None:
+                return connection
+            ended = daemon.poll() is not None
+            other = _holder(folder) if ended else None
+            if other is None or time.monotonic() > deadline:
+                break
+            # It made way for a daemon that was started by hand, or that is just ending.
+            connection = _wait_for_answer(other, environ, deadline)
+            if connection is not None:
+                return connection
         said = _last_line(os.pread(log, 65_536, max(begin, os.fstat(log).st_size - 65_536)))
     finally:
         os.close(log)
@@ -108,15 +107,42 @@ def _start(environ: Mapping[str, str], folder: str, command: Sequence[str], dead
 _started: list[subprocess.Popen[bytes]] = []
 
 
+def _spawn(command: Sequence[str], environ: Mapping[str, str], log: int) -> subprocess.Popen[bytes]:
+    daemon = subprocess.Popen(  # noqa: S603 - this interpreter, with fixed arguments
+        command,
+        cwd="/",
+        env=_with_absolute_paths(environ),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    _started.append(daemon)
+    return daemon
+
+
+def _holder(folder: str) -> int | None:
+    """The pid of the living process that holds the home's ``lock``, as that file tells; None if there is none."""
+    try:
+        pid = int(Path(folder, "lock").read_text("ascii"))
+        os.close(os.pidfd_open(pid))
+    except (OSError, ValueError):
+        return None
+    return pid
+
+
 def _with_absolute_paths(environ: Mapping[str, str]) -> dict[str, str]:
     """``environ`` as it means the same in another working folder."""
     paths = {name: places.absolute(environ[name]) for name in ("RUND_HOME", "RUND_SOCKET") if environ.get(name)}
     return {**environ, **paths}
 
 
-def _wait_for_answer(daemon: subprocess.Popen[bytes], environ: Mapping[str, str], deadline: float) -> Connection | None:
-    """A connection as soon as the daemon answers; None when it has ended or the deadline has passed."""
-    ended = os.pidfd_open(daemon.pid)
+def _wait_for_answer(pid: int, environ: Mapping[str, str], deadline: float) -> Connection | None:
+    """A connection as soon as a daemon answers; None when process ``pid`` has ended or the deadline has passed."""
+    try:
+        ended = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return connect(environ)
     try:
         poll = select.poll()
         poll.register(ended, select.POLLIN)
@@ -125,8 +151,7 @@ def _wait_for_answer(daemon: subprocess.Popen[bytes], environ: Mapping[str, str]
             if connection is not None:
                 return connection
             if poll.poll(_BETWEEN_TRIES):
-                daemon.wait()
-                return connect(environ)  # it may have made way for another that was started by hand
+                return connect(environ)
     finally:
         os.close(ended)
     return None

@@ -10,6 +10,8 @@ from rund.model.values import FlagValue, format_value
 
 # What every argparse takes for a number and so never for an option, from Python 3.8 on: no exponent, no "inf".
 _NEGATIVE_NUMBER = re.compile(r"-\d+|-\d*\.\d+")
+# A null character, and surrogates other than those that stand for bytes.
+_UNENCODABLE = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")
 
 
 def argument_text(flag: FlagDef, value: FlagValue) -> str:
@@ -39,10 +41,11 @@ def looks_like_option(text: str) -> bool:
 
 
 def environment_text(value: FlagValue) -> str:
-    """``value`` in an environment variable: a string as it stands, null as the empty text."""
+    """``value`` in an environment variable: a string as it stands, but for what none can hold; null as the empty text."""
     if value is None:
         return ""
-    return value.replace("\0", "") if isinstance(value, str) else format_value(value)
+    text = value if isinstance(value, str) else format_value(value)
+    return _UNENCODABLE.sub("?", text)
 
 
 def environment_name(name: str) -> str:

@@ -121,6 +121,9 @@ def _fit_item(flag: FlagDef, value: FlagValue) -> FlagValue:
     if isinstance(value, list) or (flag.declared and flag.type is not None and not _is_of(flag.type, value)):
         expected = "a single value" if flag.type is None else _EXPECTED[flag.type]
         raise InvalidError(f"{flag.name}: expected {expected}, got {format_value(value)}", field=flag.name)
+    if value == "--" and flag.passing in (Passing.OPTION, Passing.REPEATED, Passing.POSITIONAL):
+        # Every argparse before Python 3.13 drops it, wherever it stands.
+        raise InvalidError(f"{flag.name}: the value '--' would be taken for the end of the options", field=flag.name)
     if flag.choices is not None:
         _check_choice(flag, value)
     if flag.passing is Passing.COUNTED:

@@ -16,6 +16,7 @@ from rund.engine.recover import Finding, recover
 from rund.executor.backend import Submission
 from rund.executor.facts import read_facts
 from rund.executor.local import LocalBackend
+from rund.executor.locks import boot_id
 
 PATIENCE = 30.0  # seconds until a test gives up
 
@@ -56,7 +57,7 @@ class Attempts:
     def _is_shim(self, pid: int) -> bool:
         with contextlib.suppress(OSError):
             if Path(f"/proc/{pid}/comm").read_text().startswith("rund"):
-                return any(str(self.base) in os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir())
+                return any(str(self.base) in str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir())
         return False
 
 
@@ -129,7 +130,7 @@ def bell_fixture(tmp_path: Path) -> Iterator[Bell]:
 
 
 def found(attempt: Submission) -> Finding:
-    return recover(read_facts(attempt.directory))
+    return recover(read_facts(attempt.directory, boot=boot_id()))
 
 
 async def gone(pid: int) -> None:

@@ -42,6 +42,10 @@ class SmallAnswerer:
     def gate(self, name: str) -> anyio.Event:
         return self._gates.setdefault(name, anyio.Event())
 
+    def open_gates(self) -> None:
+        for gate in self._gates.values():
+            gate.set()
+
     def waits(self, method: str, params: object) -> bool:
         return method == "wait"
 
@@ -116,7 +120,8 @@ class SmallAnswerer:
                 self.gate("stream has ended").set()
 
         number = peer.start(stream)
-        await anyio.lowlevel.checkpoint()  # a stream that began at once would send before the answer
+        for _turn in range(10):  # a stream that began at once would send before the answer
+            await anyio.lowlevel.checkpoint()
         return number
 
     async def answer_unsubscribe(self, peer: Peer, number: int | None = None) -> object:
@@ -145,9 +150,13 @@ class Served:
         self._serving.cancel()
 
     def close(self) -> None:
-        if not self._serving.cancelled():
-            self.cancel()
-        self.listener.close()
+        """End the server, also where a test that failed left its gates shut."""
+        try:
+            if not self._serving.cancelled():
+                self.cancel()
+        finally:
+            self._portal.call(self.answerer.open_gates)
+            self.listener.close()
 
 
 @contextmanager

@@ -16,13 +16,15 @@ from rund.executor.backend import State
 from rund.executor.facts import read_facts
 from rund.executor.local import LocalBackend
 from rund.model.status import Status
-from tests.integration.attempts import (  # noqa: F401 - pytest finds them here
+from tests.integration.attempts import (
     Attempts,
     Bell,
     all_ended,
-    attempts_fixture,
-    bell_fixture,
+    attempts_fixture,  # noqa: F401 - pytest finds it here
+    bell_fixture,  # noqa: F401 - pytest finds it here
     children,
+    command_line,
+    descriptors,
     found,
     gone,
     run,

@@ -30,7 +30,10 @@ from tests.integration.attempts import (
 pytestmark = pytest.mark.anyio
 
 # Says READY by the bell, then waits for ever and lets SIGTERM pass it by.
-STUBBORN = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', file=open(sys.argv[1], 'w'), flush=True); signal.pause(); signal.pause()"
+STUBBORN = (
+    "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    "print('ready', file=open(sys.argv[1], 'w'), flush=True); signal.pause(); signal.pause()"
+)
 
 
 def started(attempt: Submission) -> StartRecord:
@@ -193,7 +196,7 @@ async def test_a_stop_ends_the_processes_that_outlived_their_shim_also_stubborn_
         await backend.cancel([gentle.token, stubborn.token])
         with anyio.fail_after(PATIENCE):
             await all_ended(backend, gentle, stubborn)
-    assert (gentle.directory / "output").read_text() == "told\n"
+    assert "told" in (gentle.directory / "output").read_text().split()
 
 
 async def test_forking_without_end_does_not_escape_a_stop(attempts: Attempts, bell: Bell) -> None:

@@ -200,4 +200,4 @@ def test_a_script_that_has_gone_is_refused(tmp_path: Path):
     (tmp_path / "t.py").unlink()
     with pytest.raises(InvalidError, match=r"t\.py cannot be read"):
         copy_source(manifest, tmp_path / ".copies")
-    assert not list((tmp_path / ".copies").glob("*")) if (tmp_path / ".copies").exists() else True
+    assert not (tmp_path / ".copies").exists()

@@ -27,16 +27,20 @@ class Machine:
         self.home = folder / "home"
         self.project = folder / "project"
         self.project.mkdir()
-        self.socket = folder / "run" / "rund.sock"
         self.env = {
             "HOME": str(folder),
             "PATH": f"{BIN}:/usr/bin:/bin",
             "RUND_HOME": str(self.home),
-            "RUND_SOCKET": str(self.socket),
+            "XDG_RUNTIME_DIR": str(folder / "run"),
             "RUND_GRACE": "1.5",
             "LANG": "C.UTF-8",
         }
         self.daemons: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def socket(self) -> Path:
+        """The daemon's socket, as the daemon wrote it down."""
+        return Path((self.home / "socket").read_text().strip())
 
     def script(self, name: str, text: str) -> Path:
         """A script of the project."""
@@ -110,7 +114,7 @@ class Machine:
 
     def close(self) -> None:
         """End all that was started; fails if something outlives that."""
-        if self.socket.exists():
+        if (self.home / "socket").exists() and self.socket.exists():
             self.ctl("daemon", "stop", "--with-runs", "--no-start")
         for daemon in self.daemons:
             daemon.kill()

@@ -44,13 +44,26 @@ def _stop(arguments: Arguments) -> int:
         say("No daemon runs.")
         return DONE
     with connection:
-        answer = connection.call("shutdown", with_runs=arguments.flag("with-runs"))
-        connection.wait_for_end()
+        process = os.pidfd_open(connection.call("status")["pid"])
+        try:
+            answer = connection.call("shutdown", with_runs=arguments.flag("with-runs"))
+            _wait_for_exit(process)
+        finally:
+            os.close(process)
     if arguments.flag("json"):
         put_json(answer)
     else:
         say(f"The daemon has stopped; {'its runs too' if arguments.flag('with-runs') else 'runs go on without it'}")
     return DONE
+
+
+def _wait_for_exit(process: int) -> None:
+    """Return when the process is gone, and with it its lock on the home."""
+    import select
+
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    poll.poll()
 
 
 def _status(arguments: Arguments) -> int:

@@ -36,8 +36,9 @@ def logs(arguments: Arguments) -> int:
             _show(daemon, run, attempt, arguments.number("tail"))
             return DONE
         if run["status"] == "pending" or not attempt:
-            return follow(daemon, run, last)
-        return follow(daemon, run, last, resume=_begin(daemon, run, attempt, arguments.number("tail")))
+            return follow(daemon, run, last, copied=attempt)
+        begin = _begin(daemon, run, attempt, arguments.number("tail"))
+        return follow(daemon, run, last, copied=attempt, resume=begin)
 
 
 def _show(daemon: Connection, run: RunMap, attempt: int, tail: int | None) -> None:

@@ -59,7 +59,7 @@ def _tell(arguments: Arguments, answer: IdsAnswer, deed: str, *, after: str = ""
     if arguments.flag("json"):
         put_json(answer)
     else:
-        say(f"{deed} {counted(answer['runs'])}{after}" if answer["runs"] else f"{deed} nothing: there are no such runs")
+        say(f"{deed} {counted(answer['runs'])}{after}" if answer["runs"] else "The trash is empty.")
     return DONE
 
 

@@ -1,0 +1,85 @@
+"""A shim killed at any system call: no end is reported that was not, and nothing runs twice."""
+
+from __future__ import annotations
+
+import fcntl
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from rund.engine.recover import Ended, Finding, Lost, NeverRan
+from rund.executor.backend import Submission
+from rund.executor.framing import TRIAL_LOCK
+from tests.faults.kill_points import KillPoint, kill_points, require_strace, tracer
+from tests.integration.attempts import Attempts, attempts_fixture, found  # noqa: F401 - pytest finds the fixture here
+from tests.integration.bare_shim import run_shim
+
+SCRIPTS = {
+    "plain": "echo ran; sleep 0.05; exit 3",
+    "leaving": "echo ran; (setsid sleep 0.3 &); exit 3",
+}
+
+
+def wait_until_free(lock: Path) -> None:
+    def take() -> None:
+        if lock.exists():
+            with lock.open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH)
+
+    taker = threading.Thread(target=take, daemon=True)
+    taker.start()
+    taker.join(30)
+    assert not taker.is_alive(), f"{lock} is still held"
+
+
+def runs(attempt: Submission) -> int:
+    output = attempt.directory / "output"
+    return output.read_text().count("ran") if output.exists() else 0
+
+
+def is_true(finding: Finding, ran: int) -> bool:
+    match finding:
+        case Ended():
+            return (finding.reason, ran) == ("exit 3", 1)
+        case NeverRan():
+            return ran == 0
+        case Lost():
+            return ran <= 1
+        case _:
+            return False
+
+
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS.keys())
+def test_what_is_concluded_of_a_shim_killed_at_any_call_is_true(attempts: Attempts, script: str) -> None:
+    require_strace()
+    trace = attempts.base / "trace"
+    whole = attempts.shell(script)
+    assert run_shim(whole, launcher=tracer(trace)) == 0
+    assert isinstance(found(whole), Ended)
+    points = kill_points(trace, after=".request")
+    assert {"clone", "fsync", "flock", "pwrite64"} - {point.name for point in points} <= {"clone"}
+    cases = [(point, attempts.shell(script)) for point in points]
+
+    def conclude(case: tuple[KillPoint, Submission]) -> tuple[KillPoint, Finding, int]:
+        point, attempt = case
+        run_shim(attempt, launcher=point.launcher())
+        wait_until_free(attempt.directory / TRIAL_LOCK)
+        return point, found(attempt), runs(attempt)
+
+    with ThreadPoolExecutor(8) as threads:
+        concluded = list(threads.map(conclude, cases))
+    assert [case for case in concluded if not is_true(*case[1:])] == []
+    kinds = {type(finding) for _, finding, _ in concluded}
+    assert kinds == {Ended, NeverRan, Lost}, "the sweep does not reach what it is to reach"
+
+
+@pytest.mark.parametrize("call", ["pwrite64", "fsync"])
+@pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
+def test_an_end_that_the_disk_does_not_take_is_written_when_it_does(attempts: Attempts, call: str, error: str) -> None:
+    require_strace()
+    attempt = attempts.shell("echo ran; exit 3")
+    assert run_shim(attempt, launcher=KillPoint(call, 1).launcher(inject=f"error={error}")) == 0
+    assert is_true(found(attempt), runs(attempt))
+    assert isinstance(found(attempt), Ended)

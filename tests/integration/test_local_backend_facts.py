@@ -1,0 +1,84 @@
+"""Facts are read from whatever stands in an attempt's directory, and never raise."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from rund.engine.recover import Lost, NeverRan, recover
+from rund.executor.facts import read_facts
+from rund.executor.framing import EXIT, RECORD_SIZE, SHIM_LOCK, STARTED, TRIAL_LOCK
+from rund.executor.locks import boot_id, hold_new, is_held
+
+
+def test_an_empty_or_missing_directory_is_proven_to_be_of_this_boot_only_by_the_intent(tmp_path: Path) -> None:
+    for directory in (tmp_path, tmp_path / "missing"):
+        assert isinstance(recover(read_facts(directory)), Lost)
+        assert isinstance(recover(read_facts(directory, boot="another")), Lost)
+        assert recover(read_facts(directory, boot=boot_id())) == NeverRan()
+
+
+def test_the_boot_is_told_by_the_lock_that_the_daemon_made(tmp_path: Path) -> None:
+    os.close(hold_new(tmp_path / SHIM_LOCK, f"{boot_id()}\n".encode()))
+    assert recover(read_facts(tmp_path)) == NeverRan()
+    (tmp_path / SHIM_LOCK).write_text("another boot\n")
+    assert recover(read_facts(tmp_path)) == Lost(reason="lost: the machine restarted")
+
+
+def test_what_went_wrong_in_a_shim_is_told(tmp_path: Path) -> None:
+    (tmp_path / SHIM_LOCK).write_text(f"{boot_id()}\nOSError: no space left\n")
+    assert recover(read_facts(tmp_path)) == NeverRan(fault="OSError: no space left")
+
+
+@pytest.mark.parametrize("name", [STARTED, EXIT])
+@pytest.mark.parametrize("content", [b"{}", b"0" * 20, b"\xff" * 10_000, b"00000000 000002 {}\n", b"\n"])
+def test_a_damaged_record_is_noted_and_its_attempt_is_lost(tmp_path: Path, name: str, content: bytes) -> None:
+    os.close(hold_new(tmp_path / SHIM_LOCK, f"{boot_id()}\n".encode()))
+    (tmp_path / name).write_bytes(content)
+    facts = read_facts(tmp_path)
+    assert (facts.started, facts.exit) == (None, None)
+    assert [note.split(":")[0] for note in facts.damaged] == [name]
+    assert recover(facts) == Lost(reason="lost: its records are damaged")
+
+
+def test_a_preallocated_exit_record_is_not_damaged(tmp_path: Path) -> None:
+    (tmp_path / EXIT).write_bytes(bytes(RECORD_SIZE))
+    facts = read_facts(tmp_path)
+    assert (facts.exit, facts.damaged) == (None, ())
+
+
+@pytest.mark.parametrize("name", [STARTED, EXIT, SHIM_LOCK, TRIAL_LOCK])
+def test_a_fifo_a_link_or_a_folder_in_place_of_a_file_holds_nobody_up(tmp_path: Path, name: str) -> None:
+    target = tmp_path / "target"
+    target.write_bytes(bytes(RECORD_SIZE))
+    for number, make in enumerate([os.mkfifo, lambda path: path.symlink_to(target), Path.mkdir]):
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        make(directory / name)
+        facts = read_facts(directory, boot=boot_id())
+        assert [note.split(":")[0] for note in facts.damaged] == [name]
+        assert isinstance(recover(facts), Lost)
+
+
+def test_a_lock_is_held_until_the_last_descriptor_of_it_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / SHIM_LOCK
+    assert not is_held(path)
+    first = hold_new(path, b"")
+    second = os.dup(first)
+    assert is_held(path)
+    assert is_held(path)
+    os.close(first)
+    assert read_facts(tmp_path).shim_alive
+    os.close(second)
+    assert not is_held(path)
+
+
+def test_two_who_look_at_a_lock_at_once_do_not_see_each_other(tmp_path: Path) -> None:
+    path = tmp_path / TRIAL_LOCK
+    path.touch()
+    with path.open() as other:
+        fcntl.flock(other, fcntl.LOCK_SH)
+        assert not is_held(path)

@@ -1,0 +1,198 @@
+"""The daemon: one per home, started by itself, killed and come back, with nothing lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.process.conftest import BIN, Machine, wait_until
+
+
+def test_runs_outlive_a_killed_daemon_and_the_next_one_takes_them_back(machine: Machine) -> None:
+    machine.start(RUND_SLOTS="10")
+    machine.script(
+        "slow.py",
+        "import time\nn = 0\nprint('begin', n)\nopen('../../../ran', 'a').write(f'{n}\\n')\n"
+        "time.sleep(5)\nprint('end', n)\n",
+    )
+    ids = [machine.json("run", "-d", "slow.py", f"n={number}")["run"]["id"] for number in range(10)]
+    ran = machine.home / "ran"
+    wait_until(lambda: ran.exists() and len(ran.read_text().split()) == 10)
+    machine.kill()
+    machine.start(RUND_SLOTS="10")
+    assert machine.json("status")["counts"]["running"] == 10
+    machine.ctl("wait", *ids, check=True)
+    for number, run_id in enumerate(ids):
+        run = machine.json("show", run_id)["run"]
+        assert (run["status"], run["attempts"]) == ("completed", 1)
+        assert machine.ctl("logs", run_id, check=True).stdout == f"begin {number}\nend {number}\n"
+        assert run["stopped"] - run["started"] >= 5
+    assert sorted(map(int, ran.read_text().split())) == list(range(10)), "each ran exactly once"
+
+
+def test_runs_that_end_while_no_daemon_runs_are_told_with_their_true_times(machine: Machine) -> None:
+    machine.start()
+    machine.script(
+        "wait.py", "import os\nprint('up')\nwhile not os.path.exists('go'):\n    pass\nprint('down')\nraise SystemExit(3)\n"
+    )
+    run = machine.json("run", "-d", "wait.py")["run"]
+    wait_until(lambda: machine.ctl("logs", run["id"]).stdout == "up\n")
+    machine.kill()
+    shims = machine.processes()
+    (Path(run["dir"]) / "go").touch()
+    wait_until(lambda: not machine.processes())
+    assert shims
+    machine.start()
+    ended = machine.json("show", run["id"])["run"]
+    assert (ended["status"], ended["reason"], ended["exit_status"]) == ("error", "exit 3", 3)
+    started = machine.json("status")["started"]
+    assert ended["stopped"] <= started, "it ended before this daemon began"
+    assert machine.ctl("logs", run["id"]).stdout == "up\ndown\n"
+
+
+def test_a_stop_is_carried_through_by_the_next_daemon(machine: Machine) -> None:
+    machine.start(RUND_GRACE="1")
+    machine.script("stubborn.sh", "#!/bin/sh\ntrap '' TERM\necho up\nwhile :; do sleep 1; done\n").chmod(0o755)
+    run = machine.json("run", "-d", "./stubborn.sh")["run"]
+    wait_until(lambda: machine.ctl("logs", run["id"]).stdout == "up\n")
+    machine.ctl("stop", "--no-wait", run["id"], check=True)
+    machine.kill()
+    machine.start(RUND_GRACE="1")
+    machine.ctl("wait", run["id"])
+    ended = machine.json("show", run["id"])["run"]
+    assert (ended["status"], ended["reason"]) == ("terminated", "stopped")
+
+
+def test_twenty_clients_at_once_start_one_daemon_and_have_twenty_answers(machine: Machine) -> None:
+    clients = [machine.popen("status", "--json") for _ in range(20)]
+    answers = []
+    for client in clients:
+        out, err = client.communicate(timeout=60)
+        assert client.returncode == 0, err
+        answers.append(json.loads(out))
+    assert len({answer["pid"] for answer in answers}) == 1
+    assert machine.ctl("daemon", "stop", check=True).returncode == 0
+    wait_until(lambda: not machine.processes())
+
+
+def test_one_daemon_per_home(served: Machine) -> None:
+    second = subprocess.run([BIN / "rund"], env=served.env, capture_output=True, text=True, timeout=60, check=False)
+    assert second.returncode == 1
+    (line,) = second.stderr.splitlines()
+    assert "already serves" in line
+    assert str(served.daemons[0].pid) in line
+    assert served.ctl("status").returncode == 0
+
+
+def test_sigterm_and_ctrl_c_stop_the_daemon_and_leave_runs_running(machine: Machine) -> None:
+    machine.script("wait.py", "import os\nwhile not os.path.exists('go'):\n    pass\nprint('done')\n")
+    daemon = machine.start()
+    run = machine.json("run", "-d", "wait.py")["run"]
+    for number in (signal.SIGTERM, signal.SIGINT):
+        wait_until(lambda: machine.json("show", run["id"])["run"]["status"] == "running")
+        daemon.send_signal(number)
+        assert daemon.wait(30) == 0
+        assert not machine.socket.exists()
+        daemon = machine.start()
+    (Path(run["dir"]) / "go").touch()
+    machine.ctl("wait", run["id"], check=True)
+    assert machine.ctl("logs", run["id"]).stdout == "done\n"
+
+
+def test_stopping_the_daemon_with_its_runs_ends_them(served: Machine) -> None:
+    served.script("sleep.sh", "#!/bin/sh\nsleep 100\n").chmod(0o755)
+    served.ctl("run", "-d", "./sleep.sh", check=True)
+    wait_until(lambda: served.json("status")["counts"]["running"] == 1)
+    served.ctl("daemon", "stop", "--with-runs", check=True)
+    wait_until(lambda: not served.processes())
+    served.start()
+    assert served.json("list")["runs"][0]["status"] == "terminated"
+
+
+def test_what_is_the_owners_is_the_owners_alone(served: Machine) -> None:
+    served.script("echo.py", "x = 1\nprint(x)\n")
+    served.ctl("run", "echo.py", check=True)
+    for path, mode in ((served.home, 0o700), (served.home / "rund.db", 0o600), (served.socket, 0o600)):
+        assert stat.S_IMODE(path.stat().st_mode) == mode, path
+    assert stat.S_IMODE(served.socket.parent.stat().st_mode) & 0o077 == 0
+
+
+def test_the_environment_is_the_clients_and_stays_out_of_what_is_shown(served: Machine) -> None:
+    served.script("env.py", "import os\nprint(os.environ['SECRET'])\n")
+    result = served.ctl("run", "env.py", env={"SECRET": "abc123"}, check=True)
+    assert result.stdout == "abc123\n"
+    shown = served.ctl("show", "@1", "--json", check=True).stdout + served.ctl("list", "--json").stdout
+    assert "abc123" not in shown + (served.folder / "rund.log").read_text()
+    assert served.ctl("restart", "@1", env={"SECRET": "other"}, check=True).stdout == "abc123\n"
+    assert served.ctl("restart", "@1", "--update-env", env={"SECRET": "other"}, check=True).stdout == "other\n"
+
+
+def test_a_client_of_another_home_is_refused(served: Machine, tmp_path: Path) -> None:
+    refused = served.ctl("status", "--no-start", env={"RUND_HOME": str(tmp_path / "other"), "RUND_SOCKET": str(served.socket)})
+    assert refused.returncode != 0
+    assert "home" in refused.stderr
+
+
+def test_settings_have_values_and_origins_and_bad_ones_are_named(machine: Machine) -> None:
+    config = machine.folder / ".config" / "rund" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text("slots = 3\n")
+    daemon = machine.start()
+    rows = {row["name"]: row for row in machine.json("status")["settings"]}
+    assert (rows["slots"]["value"], rows["slots"]["origin"]) == (3, str(config))
+    assert (rows["grace"]["value"], rows["grace"]["origin"]) == (1.5, "RUND_GRACE")
+    daemon.terminate()
+    daemon.wait(30)
+    config.write_text("slots = 0\n")
+    for text, named in (("slots = 0\n", "slots"), ("slot = 1\n", "slot"), ("slots = \n", "TOML")):
+        config.write_text(text)
+        refused = subprocess.run([BIN / "rund"], env=machine.env, capture_output=True, text=True, timeout=60, check=False)
+        assert refused.returncode == 1
+        (line,) = refused.stderr.splitlines()
+        assert named in line
+        assert str(config) in line
+
+
+def test_a_request_made_twice_is_carried_out_once_also_after_a_crash(machine: Machine) -> None:
+    code = (
+        "import os, runctl, sys\n"
+        "with runctl.connect() as rund:\n"
+        "    reply = rund.call('run', operation='echo.py', cwd=os.getcwd(), env=dict(os.environ),"
+        " args=sys.argv[1:], request_id='r1')\n"
+        "    print(reply['run']['id'])\n"
+    )
+
+    def request(*args: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", code, *args],
+            cwd=machine.project, env=machine.env, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    machine.start()
+    machine.script("echo.py", "x = 1\nprint(x)\n")
+    first = request("x=2")
+    assert first.returncode == 0, first.stderr
+    machine.kill()
+    (machine.project / "echo.py").unlink()
+    machine.start()
+    assert request("x=2").stdout == first.stdout
+    assert machine.json("list")["total"] == 1
+    other = request("x=3")
+    assert "ConflictError" in other.stderr
+
+
+def test_a_daemon_that_is_out_of_descriptors_or_files_still_tells_what_is_wrong(machine: Machine) -> None:
+    blocked = machine.folder / "file"
+    blocked.write_text("")
+    refused = subprocess.run(
+        [BIN / "rund"], env=machine.env | {"RUND_HOME": str(blocked / "home")},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert refused.returncode == 1
+    assert len(refused.stderr.splitlines()) == 1
+    assert os.fspath(blocked) in refused.stderr

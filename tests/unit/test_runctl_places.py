@@ -1,0 +1,47 @@
+"""Where the client looks for the daemon: where the daemon is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from runctl.places import absolute, default_socket, home
+
+from rund.settings import read_settings
+
+ENVIRONS = [
+    {"HOME": "/home/ann"},
+    {"HOME": "/home/ann/"},
+    {"HOME": "/home/ann", "XDG_DATA_HOME": "/data/"},
+    {"HOME": "/home/ann", "XDG_DATA_HOME": "data"},
+    {"HOME": "/home/ann", "XDG_DATA_HOME": ""},
+    {"XDG_DATA_HOME": "/data"},
+    {},
+    {"HOME": "/home/ann", "RUND_HOME": "/runs/./one//two/"},
+    {"HOME": "/home/ann", "RUND_HOME": "a/../runs"},
+    {"HOME": "/home/ann", "RUND_HOME": ""},
+    {"HOME": "/home/ann", "RUND_HOME": "/runs", "XDG_RUNTIME_DIR": "/run/user/1000"},
+]
+
+
+@pytest.mark.parametrize("environ", ENVIRONS, ids=str)
+def test_client_and_daemon_mean_the_same_home_and_socket(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "RUND_HOME", "RUND_SOCKET"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    settings = read_settings(environ)
+    assert home(environ) == str(settings.home)
+    assert default_socket(home(environ), environ) == str(settings.socket)
+    if not environ.get("RUND_HOME"):
+        assert home(environ) == str(Path(platformdirs.user_data_dir("rund")))
+
+
+@given(st.text(alphabet="a./", min_size=1).filter(lambda path: not path.startswith("//")))
+def test_an_absolute_path_is_the_one_of_pathlib(path: str) -> None:
+    assert absolute(path) == str(Path(path).absolute())
