@@ -27,9 +27,9 @@ from rund.server.limits import ServerLimits
 from rund.server.listener import inherited_listener, listen, remove
 from rund.server.serve import serve
 from rund.settings import Settings
+from rund.store.cleaning import remove_garbage
 from rund.store.directories import Directories
 from rund.store.store import Store, prepare
-from rund.store.cleaning import remove_garbage
 
 _DESCRIPTORS = 65_536
 _CLOSING = 10.0  # seconds that closing may take

@@ -56,10 +56,12 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    """Load what is asked for; errors are in `rund.errors`."""
-    if name not in __all__:
-        raise AttributeError(f"module 'runctl' has no attribute {name!r}")
-    module = __import__(_MODULES.get(name, "rund.errors"), fromlist=[name])
-    value = globals()[name] = getattr(module, name)
-    return value
+if not TYPE_CHECKING:  # which would take every name for one of this module's
+
+    def __getattr__(name: str) -> object:
+        """Load what is asked for; errors are in `rund.errors`."""
+        if name not in __all__:
+            raise AttributeError(f"module 'runctl' has no attribute {name!r}")
+        module = __import__(_MODULES.get(name, "rund.errors"), fromlist=[name])
+        value = globals()[name] = getattr(module, name)
+        return value

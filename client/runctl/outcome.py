@@ -35,8 +35,8 @@ def carry_on(arguments: Arguments, daemon: Connection, answer: RunAnswer, last: 
     if run["id"] in answer["plan"]["kept"]:
         say(f"Keeping {short(run['id'])} because it is {run['status']} (--needed)")
     if is_live(run):
-        # Of a run that is kept the attempt that runs is shown from its beginning; of all others what comes next.
-        shown = run["id"] in answer["plan"]["kept"] and run["status"] == "running"
+        # What runs already is shown from its beginning, unless it is what a restart waits to see the end of.
+        shown = run["status"] == "running" and run["id"] not in answer["plan"]["restarted"]
         return follow(daemon, run, last, copied=run["attempts"] - shown)
     how = f", `runctl start {short(run['id'])}` starts it" if run["status"] == "staged" else ""
     say(f"{run['status'].capitalize()} {described(run)}{how}")

@@ -20,7 +20,7 @@ def say(message: str) -> None:
 
 def put(text: str) -> None:
     """One line, or several, of the result, on standard output."""
-    sys.stdout.write(f"{text}\n")
+    write_output(f"{text}\n".encode(sys.stdout.encoding, "replace"))
 
 
 def put_json(answer: object) -> None:
@@ -47,8 +47,13 @@ def _for_json(value: object) -> object:
 
 
 def write_output(data: bytes) -> None:
-    """Bytes of a run's output, as they are, at once."""
-    sys.stdout.buffer.write(data)
+    """Bytes on standard output, as they are, at once.
+
+    All of them: with PYTHONUNBUFFERED the stream is raw, and takes in one go no more than a pipe has room for.
+    """
+    left = memoryview(data)
+    while left:
+        left = left[sys.stdout.buffer.write(left) :]
     sys.stdout.buffer.flush()
 
 

@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 import logging
+import math
 import os
 import platform
 import pwd
@@ -57,6 +58,7 @@ class Executor:
         self._boot_id = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
         self._submitted: set[str] = set()
         self._cancelled: set[str] = set()
+        self._starts_again = 0.0  # the loop's time from which starts are tried again
 
     async def recover(self) -> None:
         """Take back what an earlier daemon started, and record what has ended since."""
@@ -76,19 +78,23 @@ class Executor:
             while True:
                 bell = self._broker.bell
                 await self._stop_stopping()
-                room = await self._start_pending()
-                with anyio.move_on_after(None if room else _RETRY):
+                await self._start_pending()
+                with anyio.CancelScope(deadline=self._starts_again or math.inf):
                     await bell.wait()
 
     # Starting
 
-    async def _start_pending(self) -> bool:
-        """Start what may start; False if the machine has no room for more just now."""
-        while await self._store.read(self._startable):
-            claimed = await self._store.write(self._claim)
-            if not await self._submit(claimed):
-                return False
-        return True
+    async def _start_pending(self) -> None:
+        """Start what may start, unless the machine had no room for more a moment ago."""
+        if anyio.current_time() < self._starts_again:
+            return
+        self._starts_again = 0.0
+        while not self._starts_again and await self._store.read(self._startable):
+            await self._submit(await self._store.write(self._claim))
+
+    def _back_off(self, token: str, reason: str | None) -> None:
+        _log.warning("run %s waits, for it could not be started just now: %s", token[:8], reason or "unknown why")
+        self._starts_again = anyio.current_time() + _RETRY
 
     def _startable(self, reader: Reader) -> bool:
         return not reader.paused() and bool(self._chosen(reader, 1))
@@ -117,8 +123,8 @@ class Executor:
             command = ()  # told when it is started
         return lifecycle.start(run, now=now(), command=command, host=self._host, user=self._user, boot_id=self._boot_id)
 
-    async def _submit(self, claimed: list[tuple[Run, Attempt]]) -> bool:
-        """Hand over what was claimed; False if there was no room for some, which wait again."""
+    async def _submit(self, claimed: list[tuple[Run, Attempt]]) -> None:
+        """Hand over what was claimed; what there was no room for waits again."""
         ready: list[Submission] = []
         refused: dict[str, str] = {}
         faults: dict[str, str] = {}
@@ -133,7 +139,7 @@ class Executor:
         refused |= await self._backend.submit(ready) if ready else {}
         self._submitted |= {submission.token for submission in ready} - refused.keys()
         for token, reason in refused.items():
-            _log.warning("run %s waits: it could not be started just now: %s", token[:8], reason)
+            self._back_off(token, reason)
         findings: dict[str, Finding | End] = dict.fromkeys(refused, NeverRan())
         findings |= {
             token: End(status=Status.ERROR, reason=f"could not start: {fault}", stopped=now())
@@ -141,7 +147,6 @@ class Executor:
         }
         if findings:
             await self._store.write(partial(self._apply, findings=findings))
-        return not refused
 
     def _prepare(self, reader: Reader, *, run: Run, attempt: Attempt) -> Submission:
         return self._launcher.submission(reader, run, attempt)
@@ -172,6 +177,9 @@ class Executor:
         """Record what became of attempts that have ended; answers those of which nobody can tell yet."""
         findings = await self._store.read(partial(self._findings, tokens=tokens))
         over = {token: finding for token, finding in findings.items() if not isinstance(finding, Alive)}
+        for token, finding in over.items():
+            if isinstance(finding, NeverRan):
+                self._back_off(token, finding.fault)
         if over:
             await self._store.write(partial(self._apply, findings=over))
         self._submitted -= over.keys()

@@ -3,11 +3,13 @@
 Rules:
 
 - The locks are looked at before the records: a record that is missing after its writer was seen gone stays missing.
-- What cannot be told counts as alive, and a record that cannot be read is damaged, not missing.
+- What cannot be told, also for want of descriptors or memory, counts as alive: whoever asks again later learns it.
+- A record that cannot be read is damaged, not missing.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +22,12 @@ from rund.model.facts import AttemptFacts
 
 _Value = TypeVar("_Value")
 
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # of this process, not of what it looks at
+
+
+class _CannotTellError(Exception):
+    """A file could not be looked at now; the message says why."""
+
 
 def read_facts(directory: Path, *, boot: str | None = None) -> AttemptFacts:
     """What attempt directory ``directory`` tells; not to be asked while the attempt is being submitted.
@@ -28,10 +36,15 @@ def read_facts(directory: Path, *, boot: str | None = None) -> AttemptFacts:
     and the first file here: without it, an attempt that left nothing is not proven to be of this boot.
     """
     damaged: list[str] = []
-    shim_alive = _held(directory / SHIM_LOCK, damaged)
-    trial_alive = _held(directory / TRIAL_LOCK, damaged)
-    started = _record(directory / STARTED, read_start, damaged)
-    exit_record = _record(directory / EXIT, read_exit, damaged)
+    try:
+        shim_alive = _held(directory / SHIM_LOCK, damaged)
+        trial_alive = _held(directory / TRIAL_LOCK, damaged)
+        started = _record(directory / STARTED, read_start, damaged)
+        exit_record = _record(directory / EXIT, read_exit, damaged)
+    except _CannotTellError as error:
+        return AttemptFacts(
+            shim_alive=True, trial_alive=True, started=None, exit=None, same_boot=False, damaged=(str(error),)
+        )
     if started is not None and exit_record is not None and started.token != exit_record.token:
         damaged.append(f"{EXIT}: it is of another attempt")
         exit_record = None
@@ -55,13 +68,9 @@ def _held(path: Path, damaged: list[str]) -> bool:
         damaged.append(f"{path.name}: {error}")
         return False
     except OSError as error:
-        damaged.append(f"{path.name}: {_words(error)}")
-        # A symbolic link or a missing directory is held by none; short of descriptors or rights, nobody can tell.
-        return not _cannot_exist(path)
-
-
-def _cannot_exist(path: Path) -> bool:
-    return not path.parent.is_dir() or path.is_symlink()
+        _note(path, error, damaged)
+        # A symbolic link is nobody's lock; whether one that may not be opened is held, nobody can tell.
+        return not path.is_symlink()
 
 
 def _record(path: Path, read: Callable[[bytes], _Value], damaged: list[str]) -> _Value | None:
@@ -72,7 +81,7 @@ def _record(path: Path, read: Callable[[bytes], _Value], damaged: list[str]) -> 
     except DamagedRecordError as error:
         damaged.append(f"{path.name}: {error}")
     except OSError as error:
-        damaged.append(f"{path.name}: {_words(error)}")
+        _note(path, error, damaged)
     return None
 
 
@@ -94,5 +103,8 @@ def _lock_content(path: Path) -> tuple[str | None, str | None]:
     return boot or None, fault.strip() or None
 
 
-def _words(error: OSError) -> str:
-    return str(error.strerror or error).lower()
+def _note(path: Path, error: OSError, damaged: list[str]) -> None:
+    note = f"{path.name}: {str(error.strerror or error).lower()}"
+    if error.errno in _EXHAUSTED:
+        raise _CannotTellError(note) from None
+    damaged.append(note)

@@ -66,6 +66,7 @@ class LocalBackend:
         self._tasks: anyio.abc.TaskGroup
 
     async def __aenter__(self) -> Self:
+        boot_id()  # now, not when descriptors are short
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._close_client)
             self._epoll = stack.enter_context(select.epoll())

@@ -6,6 +6,7 @@ The shim loads this: nothing slow is imported here.
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
 import stat
 from typing import Final
@@ -62,8 +63,9 @@ def is_held(path: str | os.PathLike[str]) -> bool:
     return False
 
 
+@functools.cache
 def boot_id() -> str:
-    """The id of the boot that runs now."""
+    """The id of the boot that runs now; raises `OSError` if it cannot be read, which only the first call can."""
     descriptor = os.open(BOOT_ID_FILE, os.O_RDONLY | os.O_CLOEXEC)
     try:
         return os.read(descriptor, 64).decode().strip()

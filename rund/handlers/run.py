@@ -30,6 +30,10 @@ from rund.operations.stored import operation_to_json
 from rund.store.transaction import Transaction
 
 MAX_SEED = 2**32
+FLAG_VARIABLE = "FLAG_"
+RUN_VARIABLES = frozenset(
+    {"RUND_RUN_ID", "RUND_RUN_DIR", "RUND_BATCH_ID", "RUND_PROJECT_DIR", "RUND_RANDOM_SEED", "RUND_SCRIPT"}
+)
 
 
 class SourceGoneError(Exception):
@@ -137,7 +141,18 @@ def read_environment(env: dict[str, Any]) -> dict[str, str]:
         if not name or "=" in name or "\0" in name or "\0" in text:
             raise InvalidError(f"env: {name!r} cannot be a variable", field="env")
         environment[name] = text
-    return environment
+    return _outside_of_a_run(environment)
+
+
+def _outside_of_a_run(environment: dict[str, str]) -> dict[str, str]:
+    """The environment without what is a run's own, for a run may start runs."""
+    if "RUND_RUN_ID" not in environment:
+        return environment
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in RUN_VARIABLES and not name.startswith(FLAG_VARIABLE)
+    }
 
 
 def take_source(context: Context, found: Found) -> Taken:

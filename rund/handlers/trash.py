@@ -12,8 +12,8 @@ from rund.handlers.waiting import until_ended
 from rund.model.event import EventKind
 from rund.model.run import Run
 from rund.model.status import LIVE
-from rund.store.reader import Reader
 from rund.store.cleaning import remove_garbage
+from rund.store.reader import Reader
 from rund.store.transaction import Transaction
 
 

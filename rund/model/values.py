@@ -44,6 +44,18 @@ def read_value(text: str) -> FlagValue:
     return read_scalar(stripped, text)
 
 
+def split_list(text: str) -> list[str]:
+    """The texts of the values of a list, which `read_value` reads as one.  Raises `ValueSyntaxError` if it is none."""
+    stripped = text.strip()
+    if stripped[:1] != "[":
+        raise ValueSyntaxError(f"{text!r} is not a list")
+    texts: list[str] = []
+    _, end = _read_list(stripped, 0, 0, texts)
+    if end != len(stripped):
+        raise ValueSyntaxError(f"{stripped[end:]!r} stands after the end of {stripped[:end]!r}")
+    return texts
+
+
 def read_scalar(text: str, otherwise: str) -> FlagValue:
     """The value of a word that is neither a list nor quoted; ``otherwise`` if it is just a string."""
     if text in _WORDS:
@@ -90,14 +102,17 @@ def _read_nested(text: str, start: int, depth: int) -> tuple[FlagValue, int]:
     return read_scalar(word, word), end
 
 
-def _read_list(text: str, start: int, depth: int) -> tuple[list[FlagValue], int]:
+def _read_list(text: str, start: int, depth: int, texts: list[str] | None = None) -> tuple[list[FlagValue], int]:
     values: list[FlagValue] = []
     at = _skip_spaces(text, start + 1)
     if text[at : at + 1] == "]":
         return values, at + 1
     while at < len(text):
+        begin = at
         value, at = _read_nested(text, at, depth + 1)
         values.append(value)
+        if texts is not None:
+            texts.append(text[begin:at].rstrip())
         at = _skip_spaces(text, at)
         if text[at : at + 1] == "]":
             return values, at + 1

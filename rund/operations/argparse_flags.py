@@ -161,10 +161,23 @@ def _with_default(flag: FlagDef, node: ast.expr | None, constants: Constants) ->
     if isinstance(value, list) != takes_list(flag):
         return flag
     try:
-        default = read_text(flag, value) if isinstance(value, str) and flag.declared else fit_value(flag, value)
+        default = fit_value(flag, _converted(flag, value))
     except (InvalidError, ValueSyntaxError):
         return flag
     return replace(flag, default=default)
+
+
+def _converted(flag: FlagDef, value: FlagValue) -> FlagValue:
+    """A default as argparse gives it: it calls the declared type on a text, and on nothing else."""
+    if not isinstance(value, str) or not flag.declared:
+        return value
+    match flag.type:
+        case FlagType.INT | FlagType.FLOAT:
+            return read_text(flag, value)
+        case FlagType.BOOL:
+            return value != ""
+        case FlagType.STR | None:
+            return value
 
 
 def _constant(node: ast.expr | None, constants: Constants) -> FlagValue:

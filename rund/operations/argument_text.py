@@ -41,7 +41,7 @@ def looks_like_option(text: str) -> bool:
 
 
 def environment_text(value: FlagValue) -> str:
-    """``value`` in an environment variable: a string as it stands, but for what none can hold; null as the empty text."""
+    """``value`` in an environment variable: a string as it stands, null as the empty text."""
     if value is None:
         return ""
     text = value if isinstance(value, str) else format_value(value)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from rund.errors import InvalidError
 from rund.model.operation import FlagDef, Operation, OperationKind, Passing
 from rund.model.values import Flags, FlagValue
 from rund.operations.fit import BatchValueError, fit_value, read_text
 from rund.operations.given import Assignment, read_args, read_typed, same_name
+
+Other = TypeVar("Other")  # what a flag can be besides a value
 
 __all__ = ["Assigned", "Assignment", "BatchValueError", "assign_flags", "read_args", "read_typed", "unknown_flag"]
 
@@ -53,17 +56,32 @@ def assign_flags(
     ``force`` lets pass, after them.  Raises `InvalidError`, naming the flag: unknown, of the wrong type, not one of
     its choices, or required and without a value; `BatchValueError` for a value that only a batch takes.
     """
+    flags, names = assign_values(operation, assignments, _value, base=base, given=given, force=force)
+    for flag in operation.flags:
+        check_required(operation, flag, flags[flag.name])
+    return Assigned(flags=flags, given=names)
+
+
+def assign_values(
+    operation: Operation,
+    assignments: Sequence[Assignment],
+    read: Callable[[FlagDef, Assignment], FlagValue | Other],
+    *,
+    base: Mapping[str, FlagValue | Other] | None,
+    given: frozenset[str],
+    force: bool,
+) -> tuple[dict[str, FlagValue | Other], frozenset[str]]:
+    """What `assign_flags` says, but for required flags; ``read`` reads a value, which may be more than one run takes.
+
+    Raises `InvalidError`, naming the flag.
+    """
     known = {same_name(flag.name): flag for flag in operation.flags}
     before = {} if base is None else base
-    flags: Flags = {flag.name: before.get(flag.name, flag.default) for flag in operation.flags}
+    flags: dict[str, FlagValue | Other] = {flag.name: before.get(flag.name, flag.default) for flag in operation.flags}
     flags |= before
     names = set(given)
     for assignment in assignments:
-        flag = known.get(same_name(assignment.name)) or _earlier(operation, assignment.name, flags)
-        if flag is None:
-            if not force and not takes_any_flag(operation):
-                raise _unknown(operation, assignment.name)
-            flag = unknown_flag(operation, assignment.name)
+        flag = known.get(same_name(assignment.name)) or passed_flag(operation, assignment.name, flags, force=force)
         if assignment.text == "":
             names.discard(flag.name)
             if same_name(flag.name) in known:
@@ -72,27 +90,35 @@ def assign_flags(
                 flags.pop(flag.name, None)
         else:
             names.add(flag.name)
-            flags[flag.name] = _value(flag, assignment)
-    for flag in operation.flags:
-        if flag.required and flags[flag.name] is None:
-            raise InvalidError(
-                f"{flag.name}: {operation.name} needs a value for it: give {flag.name}=VALUE", field=flag.name
-            )
-    return Assigned(flags=flags, given=frozenset(names))
+            flags[flag.name] = read(flag, assignment)
+    return flags, frozenset(names)
+
+
+def passed_flag(operation: Operation, name: str, flags: Collection[str], *, force: bool) -> FlagDef:
+    """What a flag is that ``operation`` does not declare and lets pass: one of ``flags``, which passed before, or new.
+
+    Raises `InvalidError`, naming the flag and the nearest known one, if it does not pass.
+    """
+    for earlier in flags:
+        if same_name(earlier) == same_name(name):
+            return unknown_flag(operation, earlier)
+    if force or takes_any_flag(operation):
+        return unknown_flag(operation, name)
+    raise _unknown(operation, name)
+
+
+def check_required(operation: Operation, flag: FlagDef, value: object) -> None:
+    """Raise `InvalidError` if ``flag`` must have a value and has none."""
+    if flag.required and value is None:
+        raise InvalidError(
+            f"{flag.name}: {operation.name} needs a value for it: give {flag.name}=VALUE", field=flag.name
+        )
 
 
 def _value(flag: FlagDef, assignment: Assignment) -> FlagValue:
     if assignment.text is None:
         return fit_value(flag, assignment.value)
     return read_text(flag, assignment.text)
-
-
-def _earlier(operation: Operation, name: str, flags: Flags) -> FlagDef | None:
-    """The flag that was let pass by an earlier command."""
-    for earlier in flags:
-        if same_name(earlier) == same_name(name):
-            return unknown_flag(operation, earlier)
-    return None
 
 
 def _unknown(operation: Operation, name: str) -> InvalidError:

@@ -78,8 +78,9 @@ def _from_path(text: str, path: Path, cwd: Path, env: Mapping[str, str]) -> Foun
             return None
         what = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
         raise InvalidError(f"{path} is {what}: name a script or a program", field="operation")
-    name = os.path.normpath(text)
-    shown = path.name if name.startswith(("/", "../")) else name
+    root = _nearest(path.parent, _MARKERS)
+    # Named by its place in the project: the same wherever the client stands.
+    shown = path.relative_to(root or path.parent).as_posix()
     if _is_python(path):
         return _from_script(shown, path, cwd, target=str(path))
     if not os.access(path, os.X_OK):
@@ -88,7 +89,6 @@ def _from_path(text: str, path: Path, cwd: Path, env: Mapping[str, str]) -> Foun
         raise InvalidError(
             f"{path} is neither a Python script nor executable: make it executable (chmod +x)", field="operation"
         )
-    root = _nearest(path.parent, _MARKERS)
     if root is None or path.stat().st_size >= FILE_LIMIT:
         return _in_place(shown, str(path), target=str(path), cwd=cwd)
     return _in_project(shown, path, root, cwd, target=str(path))

@@ -20,7 +20,7 @@ from rund.operations.argument_text import listed_text, looks_like_option
 
 BOOLS: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
-_FUNCTION = re.compile(r"\s*(?:range|linspace|logspace|geomspace|uniform|loguniform)\[.*\]\s*", re.DOTALL)
+FUNCTION: Final = re.compile(r"\s*(range|linspace|logspace|geomspace|uniform|loguniform)\[(.*)\]\s*", re.DOTALL)
 _EXPECTED: Final = {
     FlagType.INT: "an integer",
     FlagType.FLOAT: "a number",
@@ -43,7 +43,7 @@ def read_text(flag: FlagDef, text: str) -> FlagValue:
 
     Raises `BatchValueError` for what makes a batch, `InvalidError` for what does not fit.
     """
-    if _FUNCTION.fullmatch(text):
+    if FUNCTION.fullmatch(text):
         raise BatchValueError(f"{flag.name}: {text.strip()} gives several values or a random one", field=flag.name)
     if "\0" in text:
         raise InvalidError(f"{flag.name}: a value cannot hold a null character", field=flag.name)
@@ -68,14 +68,14 @@ def fit_value(flag: FlagDef, value: FlagValue) -> FlagValue:
         if items and all(isinstance(item, list) for item in items):
             raise _batch(flag, value)
         _check_number(flag, items)
-        fitted = [_fit_item(flag, item) for item in items]
+        fitted = [fit_item(flag, item) for item in items]
         _check_passable(flag, fitted)
         return fitted
     if isinstance(value, list):
         if not value:
             raise InvalidError(f"{flag.name}: the list is empty: give at least one value", field=flag.name)
         raise _batch(flag, value)
-    return _fit_item(flag, value)
+    return fit_item(flag, value)
 
 
 def _batch(flag: FlagDef, value: FlagValue) -> BatchValueError:
@@ -115,7 +115,18 @@ def _item_from_text(flag: FlagDef, item: FlagValue) -> FlagValue:
     return item
 
 
-def _fit_item(flag: FlagDef, value: FlagValue) -> FlagValue:
+def fit_choice(flag: FlagDef, value: FlagValue) -> FlagValue:
+    """A value of a list of values as the flag takes it; a list is a value, unless the flag's type is declared.
+
+    Raises `InvalidError` for what does not fit.
+    """
+    if isinstance(value, list) and not takes_list(flag) and flag.choices is None and not flag.declared:
+        return value
+    return fit_value(flag, value) if value is None or takes_list(flag) else fit_item(flag, value)
+
+
+def fit_item(flag: FlagDef, value: FlagValue) -> FlagValue:
+    """A single value as the flag takes it.  Raises `InvalidError` for what does not fit."""
     if flag.type is FlagType.FLOAT and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if isinstance(value, list) or (flag.declared and flag.type is not None and not _is_of(flag.type, value)):

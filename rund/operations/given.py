@@ -46,7 +46,7 @@ def _read_arg(arg: str) -> Assignment:
         raise InvalidError(f"{arg!r} is not a flag: write NAME=VALUE", field="args")
     if name.startswith("-") and is_flag_name(name.lstrip("-")):
         raise InvalidError(f"{arg!r} is not a flag: write {arg.lstrip('-')!r}, without dashes", field="args")
-    _check_name(name)
+    check_name(name)
     return Assignment(name=name, text=text)
 
 
@@ -56,8 +56,8 @@ def read_typed(flags: Mapping[str, Any]) -> list[Assignment]:
     Raises `InvalidError`, naming the flag, for values that no flag can have.
     """
     for name, value in flags.items():
-        _check_name(name)
-        _check_value(name, value, 0)
+        check_name(name)
+        check_value(name, value)
     return _each_once(Assignment(name=name, value=value) for name, value in flags.items())
 
 
@@ -80,18 +80,21 @@ def is_flag_name(name: str) -> bool:
     )
 
 
-def _check_name(name: object) -> None:
+def check_name(name: object) -> str:
+    """The name, if a flag can have it.  Raises `InvalidError`."""
     if not isinstance(name, str) or not is_flag_name(name):
         shown = repr(name) if len(repr(name)) <= _MAX_NAME else repr(name)[:_MAX_NAME] + "..."
         raise InvalidError(f"{shown} is not a flag's name: use letters, digits, '_', '-' and '.'", field="flags")
+    return name
 
 
-def _check_value(name: str, value: object, depth: int) -> None:
+def check_value(name: str, value: object, depth: int = 0) -> None:
+    """Raise `InvalidError`, naming the flag, for a value that no flag can have."""
     if isinstance(value, list):
         if depth >= MAX_DEPTH:
             raise InvalidError(f"{name}: lists are nested more than {MAX_DEPTH} deep", field=name)
         for item in value:
-            _check_value(name, item, depth + 1)
+            check_value(name, item, depth + 1)
     elif isinstance(value, str):
         if "\0" in value:
             raise InvalidError(f"{name}: a value cannot hold a null character", field=name)

@@ -10,8 +10,12 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from rund.errors import UnsupportedError
+
 PRIVATE = 0o700
 _TAKEN = "removed"
+# What a client and a daemon that was killed at once may have left.
+_BEFORE_THE_DATABASE = frozenset({"lock", "start.lock", "rund.log", "socket", "runs", "attempts", "sources", _TAKEN})
 
 
 class Directories:
@@ -24,8 +28,17 @@ class Directories:
         self.socket_file = home / "socket"
 
     def make(self) -> None:
-        """Make the home, for its owner alone."""
+        """Make the home, for its owner alone.
+
+        Raises `UnsupportedError` for a folder that holds other things: it is neither closed to others nor filled.
+        """
         self.home.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        others = {path.name for path in self.home.iterdir()} - _BEFORE_THE_DATABASE
+        if others and not self.database.exists():
+            raise UnsupportedError(
+                f"{self.home} holds other things ({', '.join(sorted(others)[:3])}) and no store of rund:"
+                " set RUND_HOME to a new folder"
+            )
         if stat.S_IMODE(self.home.stat().st_mode) & 0o077:
             self.home.chmod(PRIVATE)
         for name in ("runs", "attempts", "sources", _TAKEN):

@@ -38,7 +38,12 @@ def measure(rounds: int) -> dict[str, dict[str, float]]:
     """Medians of seconds and of the ratio to ``python -c pass``, by command."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        env = {"HOME": name, "PATH": f"{BIN}:/usr/bin:/bin", "RUND_HOME": f"{name}/home", "XDG_RUNTIME_DIR": f"{name}/run"}
+        env = {
+            "HOME": name,
+            "PATH": f"{BIN}:/usr/bin:/bin",
+            "RUND_HOME": f"{name}/home",
+            "XDG_RUNTIME_DIR": f"{name}/run",
+        }
         try:
             fill(env, folder)
             commands: dict[str, list[str | Path]] = {

@@ -14,10 +14,33 @@ _CALL = re.compile(r"(\w+)\(")
 
 # What changes something: for others, to be killed at them is to be killed at the next of these.
 _CHANGES = frozenset(
-    (
-        "bind clone clone3 dup2 dup3 exit_group fallocate flock fork fsync kill pidfd_open pidfd_send_signal pipe2 "
-        "prctl pwrite64 recvmsg rename renameat renameat2 rt_sigtimedwait sendmsg sendto setsid wait4 write"
-    ).split()
+    {
+        "clone",
+        "clone3",
+        "dup2",
+        "dup3",
+        "exit_group",
+        "fallocate",
+        "flock",
+        "fork",
+        "fsync",
+        "kill",
+        "pidfd_open",
+        "pidfd_send_signal",
+        "pipe2",
+        "prctl",
+        "pwrite64",
+        "recvmsg",
+        "rename",
+        "renameat",
+        "renameat2",
+        "rt_sigtimedwait",
+        "sendmsg",
+        "sendto",
+        "setsid",
+        "wait4",
+        "write",
+    }
 )
 
 

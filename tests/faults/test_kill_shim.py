@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -83,3 +84,13 @@ def test_an_end_that_the_disk_does_not_take_is_written_when_it_does(attempts: At
     assert run_shim(attempt, launcher=KillPoint(call, 1).launcher(inject=f"error={error}")) == 0
     assert is_true(found(attempt), runs(attempt))
     assert isinstance(found(attempt), Ended)
+
+
+def test_a_stop_signals_each_process_of_the_trial_once(attempts: Attempts) -> None:
+    require_strace()
+    trace = attempts.base / "trace"
+    # Its parent is the shim.  A second SIGTERM means "at once" to many programs.
+    attempt = attempts.shell("kill -TERM $PPID; exec sleep 1000")
+    assert run_shim(attempt, launcher=tracer(trace)) == 0
+    sent = [line for line in trace.read_text().splitlines() if re.match(r"(kill|pidfd_send_signal)\(.*SIGTERM", line)]
+    assert len(sent) == 1

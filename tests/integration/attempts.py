@@ -15,8 +15,9 @@ import pytest
 from rund.engine.recover import Finding, recover
 from rund.executor.backend import Submission
 from rund.executor.facts import read_facts
+from rund.executor.framing import TRIAL_LOCK
 from rund.executor.local import LocalBackend
-from rund.executor.locks import boot_id
+from rund.executor.locks import boot_id, is_held
 
 PATIENCE = 30.0  # seconds until a test gives up
 
@@ -91,10 +92,13 @@ def attempts_fixture(tmp_path: Path) -> Iterator[Attempts]:
     made = Attempts(tmp_path)
     yield made
     left = made.left()
+    # One that forks all the time is never where a pass over /proc looks, but it cannot let go of its lock.
+    held = [path for path in tmp_path.rglob(TRIAL_LOCK) if is_held(path)]
     for pid in left:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     assert not left, f"processes are left: {left}"
+    assert not held, f"locks are held: {held}"
     assert children() <= before, "a child is left, alive or unreaped"
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 from pathlib import Path
 
 import pytest
 
-from rund.engine.recover import Lost, NeverRan, recover
+from rund.engine.recover import Alive, Lost, NeverRan, recover
 from rund.executor.facts import read_facts
 from rund.executor.framing import EXIT, RECORD_SIZE, SHIM_LOCK, STARTED, TRIAL_LOCK
 from rund.executor.locks import boot_id, hold_new, is_held
+from tests.integration.attempts import descriptors
 
 
 def test_an_empty_or_missing_directory_is_proven_to_be_of_this_boot_only_by_the_intent(tmp_path: Path) -> None:
@@ -61,6 +63,25 @@ def test_a_fifo_a_link_or_a_folder_in_place_of_a_file_holds_nobody_up(tmp_path: 
         facts = read_facts(directory, boot=boot_id())
         assert [note.split(":")[0] for note in facts.damaged] == [name]
         assert isinstance(recover(facts), Lost)
+
+
+@pytest.mark.parametrize("spare", [0, 1])
+def test_without_a_free_descriptor_nothing_is_concluded(tmp_path: Path, spare: int) -> None:
+    # Links, which are nobody's locks: what is concluded hangs on the records alone.
+    for name in (SHIM_LOCK, TRIAL_LOCK):
+        (tmp_path / name).symlink_to("nowhere")
+    (tmp_path / EXIT).write_bytes(bytes(RECORD_SIZE))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(descriptors())
+    fillers = [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) for _ in range(highest + 2)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(fillers) + 1 + spare, hard))
+    try:
+        facts = read_facts(tmp_path, boot=boot_id())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for filler in fillers:
+            os.close(filler)
+    assert recover(facts) == (Lost(reason="lost: its records are damaged") if spare else Alive())
 
 
 def test_a_lock_is_held_until_the_last_descriptor_of_it_is_closed(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from rund.operations.script_flags import read_flags
 from tests.integration.python_versions import interpreters
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8) | st.sampled_from(
-    ["", "-", "--", "-a", "--f0", "-1", "-1e5", "a b", "-a b", "=", "--f0=3", "null"]
+    ["", "-", "--", "[", "[1]", "'q'", "range[1:3]", "-a", "--f0", "-1", "-1e5", "a b", "-a b", "=", "--f0=3", "null"]
 )
 FLOATS = st.floats() | st.sampled_from([-1e-7, -1e300, -5.0, -0.0])
 INTS = st.integers(-(2**63), 2**63)
@@ -32,7 +32,7 @@ import json, sys
 def exact(value):
     if isinstance(value, list):
         return [exact(item) for item in value]
-    return [type(value).__name__, repr(value)]
+    return [type(value).__name__, ascii(value)]
 results = []
 _, given, answer = sys.argv
 for source, argv in json.load(open(given, encoding="utf-8")):
@@ -101,7 +101,7 @@ def cases(draw: st.DrawFn) -> Case:
 def exact(value: FlagValue) -> object:
     if isinstance(value, list):
         return [exact(item) for item in value]
-    return [type(value).__name__, repr(value)]
+    return [type(value).__name__, ascii(value)]
 
 
 def prepared(case: Case) -> tuple[list[str], dict[str, object]] | None:
@@ -150,4 +150,4 @@ def test_what_argparse_parses_equals_the_flags(python: str, batch: list[Case], t
         for (case, (argv, expected)), parsed in zip(runnable, results, strict=True)
         if parsed != expected
     ]
-    assert wrong == []
+    assert not wrong, wrong[0]

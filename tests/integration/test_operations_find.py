@@ -45,7 +45,7 @@ def test_the_nearest_marked_parent_is_the_root(tmp_path: Path, marker: str):
     write(tmp_path / "inner" / "src" / "train.py", "x = 1\n")
     found = find("../src/train.py", tmp_path / "inner" / "src")
     assert (found.root, found.script, found.marked) == (tmp_path / "inner", "src/train.py", True)
-    assert found.operation.name == "train.py"
+    assert found.operation.name == "src/train.py", "by its place in the project, wherever the client stands"
     assert find("src/train.py", tmp_path / "inner").operation.name == "src/train.py"
 
 

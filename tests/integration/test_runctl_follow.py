@@ -122,6 +122,22 @@ def test_following_goes_on_when_the_run_is_restarted_by_others(
     assert (written.out, written.err) == ("one\ntwo\n", RUNNING * 2)
 
 
+def test_no_attempt_is_missed_however_soon_it_is_over(daemon: FakeDaemon, capfd: pytest.CaptureFixture[str]) -> None:
+    story = run_at_once(daemon, b"one\n", status="error", exit_status=3)
+    answers = daemon.answers["show"]
+
+    def show(**params: Any) -> Any:
+        if story.run["attempts"] == 1:
+            story.tell(status="running", attempts=2, output=b"two\n")
+            story.tell(status="completed")
+        return answers(**params)
+
+    daemon.answers["show"] = show
+    assert main(["run", "echo.py"]) == 0
+    written = capfd.readouterr()
+    assert (written.out, written.err) == ("one\ntwo\n", RUNNING * 2)
+
+
 def test_a_restart_shows_nothing_of_earlier_attempts(daemon: FakeDaemon, capfd: pytest.CaptureFixture[str]) -> None:
     story = Story(daemon)
     story.tell(status="running", reason="stopping", attempts=1, output=b"old\n")

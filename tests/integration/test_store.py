@@ -185,7 +185,13 @@ async def test_ids_are_found_by_prefix_and_by_place(directories: Directories, ad
         assert reader.resolve("@3").id.startswith("12340000")
         with pytest.raises(AmbiguousError, match=r"abcd0001 .*abcd0002"):
             reader.resolve("abcd")
-        for name, message in (("123", "too short"), ("ffff", "no run"), ("@4", "there are 3"), ("@x", "@1"), ("zzzz", "hex")):
+        for name, message in (
+            ("123", "too short"),
+            ("ffff", "no run"),
+            ("@4", "there are 3"),
+            ("@x", "@1"),
+            ("zzzz", "hex"),
+        ):
             with pytest.raises(NotFoundError, match=message):
                 reader.resolve(name)
 

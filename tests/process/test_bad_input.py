@@ -70,7 +70,9 @@ def test_an_ambiguous_id_names_the_candidates(served: Machine) -> None:
     first, second = ids
     served.kill()
     connection = sqlite3.connect(served.home / "rund.db")
-    connection.execute("UPDATE runs SET id = ? WHERE id = ?", (first[:6] + ("0" if first[6] != "0" else "1") + first[7:], second))
+    connection.execute(
+        "UPDATE runs SET id = ? WHERE id = ?", (first[:6] + ("0" if first[6] != "0" else "1") + first[7:], second)
+    )
     connection.commit()
     connection.close()
     served.start()
@@ -96,7 +98,12 @@ def test_a_command_that_cannot_be_executed_ends_in_error_with_the_reason(served:
 def test_a_running_run_is_busy_and_says_what_to_do(served: Machine) -> None:
     served.script("wait.py", "import os\nx = 1\nwhile not os.path.exists('go'):\n    pass\n")
     run = served.json("run", "-d", "wait.py")["run"]
-    for args in (["restart", "@1"], ["restart", "@1", "--dry-run"], ["restart", "@1", "x=2", "--needed"], ["delete", "@1"]):
+    for args in (
+        ["restart", "@1"],
+        ["restart", "@1", "--dry-run"],
+        ["restart", "@1", "x=2", "--needed"],
+        ["delete", "@1"],
+    ):
         result = served.ctl(*args)
         assert result.returncode == 5, result.stderr
         assert run["id"][:8] in result.stderr

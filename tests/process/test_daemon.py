@@ -38,7 +38,8 @@ def test_runs_outlive_a_killed_daemon_and_the_next_one_takes_them_back(machine: 
 def test_runs_that_end_while_no_daemon_runs_are_told_with_their_true_times(machine: Machine) -> None:
     machine.start()
     machine.script(
-        "wait.py", "import os\nprint('up')\nwhile not os.path.exists('go'):\n    pass\nprint('down')\nraise SystemExit(3)\n"
+        "wait.py",
+        "import os\nprint('up')\nwhile not os.path.exists('go'):\n    pass\nprint('down')\nraise SystemExit(3)\n",
     )
     run = machine.json("run", "-d", "wait.py")["run"]
     wait_until(lambda: machine.ctl("logs", run["id"]).stdout == "up\n")
@@ -133,7 +134,9 @@ def test_the_environment_is_the_clients_and_stays_out_of_what_is_shown(served: M
 
 
 def test_a_client_of_another_home_is_refused(served: Machine, tmp_path: Path) -> None:
-    refused = served.ctl("status", "--no-start", env={"RUND_HOME": str(tmp_path / "other"), "RUND_SOCKET": str(served.socket)})
+    refused = served.ctl(
+        "status", "--no-start", env={"RUND_HOME": str(tmp_path / "other"), "RUND_SOCKET": str(served.socket)}
+    )
     assert refused.returncode != 0
     assert "home" in refused.stderr
 
@@ -151,7 +154,9 @@ def test_settings_have_values_and_origins_and_bad_ones_are_named(machine: Machin
     config.write_text("slots = 0\n")
     for text, named in (("slots = 0\n", "slots"), ("slot = 1\n", "slot"), ("slots = \n", "TOML")):
         config.write_text(text)
-        refused = subprocess.run([BIN / "rund"], env=machine.env, capture_output=True, text=True, timeout=60, check=False)
+        refused = subprocess.run(
+            [BIN / "rund"], env=machine.env, capture_output=True, text=True, timeout=60, check=False
+        )
         assert refused.returncode == 1
         (line,) = refused.stderr.splitlines()
         assert named in line
@@ -184,6 +189,19 @@ def test_a_request_made_twice_is_carried_out_once_also_after_a_crash(machine: Ma
     assert machine.json("list")["total"] == 1
     other = request("x=3")
     assert "ConflictError" in other.stderr
+
+
+def test_a_folder_of_other_things_is_no_home_and_stays_as_it_is(machine: Machine) -> None:
+    machine.home.mkdir(mode=0o755)
+    (machine.home / "thesis.tex").write_text("all of it")
+    for _ in range(2):
+        refused = subprocess.run(
+            [BIN / "rund"], env=machine.env, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert refused.returncode == 1
+        assert "thesis.tex" in refused.stderr
+    assert os.listdir(machine.home) == ["thesis.tex"]
+    assert stat.S_IMODE(machine.home.stat().st_mode) == 0o755
 
 
 def test_a_daemon_that_is_out_of_descriptors_or_files_still_tells_what_is_wrong(machine: Machine) -> None:

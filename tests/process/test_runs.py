@@ -180,7 +180,9 @@ def test_slots_and_priorities_order_the_queue(machine: Machine) -> None:
     order = machine.home / "order"
     machine.ctl("pause", check=True)
     for number, options in ((1, ["--slots", "2"]), (2, []), (3, ["--priority", "1"]), (4, [])):
-        machine.ctl("run", "-d", "mark.py", f"n={number}", "--slots", "2", *options[:0], *(options if number == 3 else []))
+        machine.ctl(
+            "run", "-d", "mark.py", f"n={number}", "--slots", "2", *options[:0], *(options if number == 3 else [])
+        )
     machine.ctl("resume", check=True)
     wait_until(lambda: all(run["status"] == "completed" for run in machine.json("list")["runs"]))
     assert order.read_text().split() == ["3", "1", "2", "4"]

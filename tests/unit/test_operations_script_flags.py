@@ -217,6 +217,26 @@ def test_a_parser_is_found_however_it_is_made(source: str):
     assert defaults(source) == {"x": 3}
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "default"),
+    [
+        ("str", "[", "["),
+        ("str", "[1, 2]", "[1, 2]"),
+        ("str", "'q'", "'q'"),
+        ("str", "range[1:3]", "range[1:3]"),
+        ("str", "null", "null"),
+        ("bool", "no", True),
+        ("bool", "", False),
+        ("int", "5", 5),
+        ("float", "5", 5.0),
+        ("int", "five", None),
+    ],
+)
+def test_a_text_as_default_is_what_argparse_makes_of_it(kind: str, text: str, default: FlagValue):
+    source = f"import argparse\nargparse.ArgumentParser().add_argument('--x', type={kind}, default={text!r})"
+    assert value_key(defaults(source)["x"]) == value_key(default)
+
+
 def test_subcommands_are_refused_with_what_to_do():
     with pytest.raises(UnsupportedError, match=r"line 3.*rund.toml"):
         flags_of("import argparse\np = argparse.ArgumentParser()\ns = p.add_subparsers()\n")

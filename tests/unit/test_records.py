@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -59,9 +60,7 @@ def test_a_record_with_any_one_byte_changed_is_damaged(body: bytes, data: st.Dat
 
 
 @given(st.binary(max_size=300).map(frame), st.data())
-def test_a_record_cut_short_is_damaged_also_with_zeroes_in_place_of_its_end(
-    record: bytes, data: st.DataObject
-) -> None:
+def test_a_record_cut_short_is_damaged_also_with_zeroes_in_place_of_its_end(record: bytes, data: st.DataObject) -> None:
     cut = record[: data.draw(st.integers(min_value=1, max_value=len(record) - 1))]
     for torn in (cut, padded(cut)):
         with pytest.raises(DamagedRecordError):
@@ -70,10 +69,9 @@ def test_a_record_cut_short_is_damaged_also_with_zeroes_in_place_of_its_end(
 
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_record_are_damaged_or_empty_and_never_anything_else(data: bytes) -> None:
-    try:
-        assert unframe(data) is None or data.startswith(frame(unframe(data) or b""))
-    except DamagedRecordError:
-        pass
+    with contextlib.suppress(DamagedRecordError):
+        body = unframe(data)
+        assert body is None or data.startswith(frame(body))
 
 
 def test_a_body_that_does_not_fit_is_refused() -> None:

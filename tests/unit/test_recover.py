@@ -75,7 +75,11 @@ def ended(record: ExitRecord) -> Ended:
             Status.ERROR,
             "could not start: its directory is gone",
         ),
-        (replace(NOT_EXECUTED, exec_errno=errno.ELOOP), Status.ERROR, "could not start: too many levels of symbolic links"),
+        (
+            replace(NOT_EXECUTED, exec_errno=errno.ELOOP),
+            Status.ERROR,
+            "could not start: too many levels of symbolic links",
+        ),
     ],
 )
 def test_an_end_is_what_its_record_says(record: ExitRecord, status: Status, reason: str | None) -> None:

@@ -1,0 +1,53 @@
+"""A batch's space, or a row of its file, as the text that the store keeps of it, and back.
+
+The text is JSON with NaN and Infinity, as Python writes and reads them exactly.  A varying flag is
+``{"choices": [...]}``, ``{"uniform": [low, high]}`` or ``{"loguniform": [low, high]}``, with ``"text"`` beside it where
+the text it was given as is known.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from rund.model.space import Choices, FlagSpace, LogUniform, Space, Uniform
+
+
+def space_to_json(space: Space, *, texts: bool = True) -> str:
+    """Text that is equal for equal spaces; `space_from_json` reads it back exactly.
+
+    Without ``texts`` two spaces are equal however their values were spelled: ``[1,2]`` is ``range[1:2]``.
+    """
+    varying = {name: _varying(value, texts=texts) for name, value in sorted(space.varying.items())}
+    fixed = {name: space.fixed[name] for name in sorted(space.fixed)}
+    return json.dumps({"fixed": fixed, "order": space.order, "varying": varying}, separators=(",", ":"))
+
+
+def space_from_json(text: str) -> Space:
+    """The space that `space_to_json` wrote."""
+    fields: dict[str, Any] = json.loads(text)
+    varying = {name: _space(value) for name, value in fields["varying"].items()}
+    return Space(fixed=fields["fixed"], varying=varying, order=tuple(fields["order"]))
+
+
+def _varying(space: FlagSpace, *, texts: bool) -> dict[str, Any]:
+    match space:
+        case Choices():
+            fields: dict[str, Any] = {"choices": space.values}
+        case Uniform():
+            fields = {"uniform": [space.low, space.high]}
+        case LogUniform():
+            fields = {"loguniform": [space.low, space.high]}
+    return {**fields, "text": space.text} if texts and space.text is not None else fields
+
+
+def _space(fields: dict[str, Any]) -> FlagSpace:
+    space: FlagSpace
+    if "choices" in fields:
+        space = Choices(values=tuple(fields["choices"]))
+    elif "uniform" in fields:
+        space = Uniform(low=fields["uniform"][0], high=fields["uniform"][1])
+    else:
+        space = LogUniform(low=fields["loguniform"][0], high=fields["loguniform"][1])
+    return replace(space, text=fields.get("text"))
