@@ -200,7 +200,7 @@ def test_a_folder_of_other_things_is_no_home_and_stays_as_it_is(machine: Machine
         )
         assert refused.returncode == 1
         assert "thesis.tex" in refused.stderr
-    assert os.listdir(machine.home) == ["thesis.tex"]
+    assert [path.name for path in machine.home.iterdir()] == ["thesis.tex"]
     assert stat.S_IMODE(machine.home.stat().st_mode) == 0o755
 
 
