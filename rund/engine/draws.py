@@ -44,27 +44,16 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Sequence
-from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from hashlib import blake2b
 from typing import Final
 
+from rund.engine.exponential import log_drawer
 from rund.model.space import LogUniform, Uniform
 from rund.model.values import FlagValue
 
 MASK: Final = 2**64 - 1
 _BITS: Final = 128
 _NAN: Final = bytes.fromhex("7ff8000000000000")
-_FORTY: Final = Context(
-    prec=40,
-    rounding=ROUND_HALF_EVEN,
-    Emin=-9999,
-    Emax=9999,
-    capitals=1,
-    clamp=0,
-    flags=[],
-    traps=[InvalidOperation, DivisionByZero, Overflow],
-)
-
 Drawer = Callable[[int], int | float]  # from h to a value
 
 
@@ -152,14 +141,5 @@ def _float_drawer(low: float, high: float) -> Drawer:
 
 
 def _log_drawer(low: float, high: float) -> Drawer:
-    whole = isinstance(low, int) and isinstance(high, int)
-    start = _FORTY.ln(Decimal.from_float(low))
-    width = _FORTY.subtract(_FORTY.ln(Decimal.from_float(high + 1 if whole else high)), start)
-    parts = Decimal(2**_BITS)
-
-    def value(h: int) -> int | float:
-        part = _FORTY.divide(_FORTY.multiply(width, Decimal(h)), parts)
-        drawn = _FORTY.exp(_FORTY.add(start, part))
-        return min(max(int(drawn) if whole else float(drawn), low), high)
-
-    return value
+    drawn = log_drawer(low, high, whole=isinstance(low, int) and isinstance(high, int))
+    return lambda h: min(max(drawn(h), low), high)

@@ -38,6 +38,10 @@ class Grid:
         return prod(map(len, self.lists))
 
     @cached_property
+    def _sizes_from_last(self) -> list[int]:
+        return [len(values) for values in reversed(self.lists)]
+
+    @cached_property
     def keys(self) -> list[list[bytes]]:
         """For each list, the encoded name and item of each of its values."""
         return [
@@ -55,10 +59,10 @@ class Grid:
     def cell(self, index: int) -> Cell:
         """The cell that stands at ``index`` in the grid's order."""
         positions: list[int] = []
-        for values in reversed(self.lists):
-            index, at = divmod(index, len(values))
+        for size in self._sizes_from_last:
+            index, at = divmod(index, size)
             positions.append(at)
-        return tuple(reversed(positions))
+        return tuple(positions[::-1])
 
     def index(self, cell: Cell) -> int:
         """Where the cell stands in the grid's order."""
