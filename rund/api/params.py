@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from rund.errors import InvalidError
 
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 RunName = Annotated[str, Meta(min_length=1, max_length=64)]  # an id, a prefix of one, or "@1"
 RunNames = Annotated[list[RunName], Meta(max_length=10_000)]
-Text = Annotated[str, Meta(max_length=4096)]
+Text = Annotated[str, Meta(max_length=4096, pattern=r"^[^\x00-\x1f\x7f]*$")]  # a line
 Environment = dict[str, Any]  # values are str, or bytes where they are not UTF-8
 RequestId = Annotated[str, Meta(min_length=1, max_length=200)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400 * 365)]
@@ -20,6 +20,10 @@ Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Slots = Annotated[int, Meta(ge=1, le=1_000_000)]
 Priority = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Jobs = Annotated[int, Meta(ge=1, le=1_000_000)]
+Retries = Annotated[int, Meta(ge=0, le=1_000_000)]
+MaxTrials = Annotated[int, Meta(ge=1, le=1_000_000)]
+Rows = list[dict[str, Any]]  # one trial, or one grid, each
 Limit = Annotated[int, Meta(ge=1, le=10_000)]
 
 
@@ -58,6 +62,12 @@ class RunParams(ChangeParams, frozen=True, kw_only=True):
     needed: bool = False
     dry_run: bool = False
     force_flags: bool = False
+    rows: Rows | None = None
+    optimizer: Literal["grid", "random"] | None = None
+    max_trials: MaxTrials | None = None
+    jobs: Jobs | None = None
+    retries: Retries = 0
+    fail_fast: bool = False
 
 
 class RestartParams(ChangeParams, frozen=True, kw_only=True):
@@ -66,6 +76,7 @@ class RestartParams(ChangeParams, frozen=True, kw_only=True):
     run: RunName
     args: list[str] = []
     flags: dict[str, Any] = {}
+    cwd: Annotated[str, Meta(pattern="^/", max_length=4096)] | None = None  # that a batch file is relative to
     env: Environment | None = None  # with update_env
     random_seed: Seed | None = None
     slots: Slots | None = None
@@ -77,6 +88,12 @@ class RestartParams(ChangeParams, frozen=True, kw_only=True):
     update_source: bool = False
     update_env: bool = False
     force_flags: bool = False
+    rows: Rows | None = None
+    optimizer: Literal["grid", "random"] | None = None
+    max_trials: MaxTrials | Literal["all"] | None = None
+    jobs: Jobs | Literal["all"] | None = None
+    retries: Retries | None = None
+    fail_fast: bool | None = None
 
 
 class StartParams(ChangeParams, frozen=True, kw_only=True):
@@ -96,6 +113,7 @@ class DeleteParams(ChangeParams, frozen=True, kw_only=True):
 
     runs: RunNames
     stop: bool = False
+    with_trials: bool = False
 
 
 class RestoreParams(ChangeParams, frozen=True, kw_only=True):
@@ -117,6 +135,8 @@ class ListParams(Params, frozen=True, kw_only=True):
     operation: Text | None = None
     label: Text | None = None
     tag: Name | None = None
+    batch: RunName | None = None
+    orphans: bool = False
     trash: bool = False
     limit: Limit = 20
     after: Text | None = None  # ``next`` of the reply before
@@ -129,12 +149,21 @@ class ShowParams(Params, frozen=True, kw_only=True):
     environment: bool = False
 
 
+class TrialsParams(Params, frozen=True, kw_only=True):
+    """Asks for the ids of a list of trials that was committed, a page at a time."""
+
+    batch: RunName
+    generation: Number | None = None
+    after: Number = 0  # how many have been read
+    limit: Limit = 10_000
+
+
 class OutputParams(Params, frozen=True, kw_only=True):
     """Asks for bytes of an attempt's output, waiting up to ``timeout`` for the first."""
 
     run: RunName
-    attempt: Annotated[int, Meta(ge=1)] | None = None
-    offset: Annotated[int, Meta(le=2**63 - 1)] = 0  # negative: from the end
+    attempt: Annotated[int, Meta(ge=1, le=2**31)] | None = None
+    offset: Annotated[int, Meta(ge=-(2**62), le=2**62)] = 0  # negative: from the end
     limit: Annotated[int, Meta(ge=1, le=1_048_576)] = 65_536
     timeout: Seconds = 0.0
 
@@ -144,6 +173,7 @@ class WaitParams(Params, frozen=True, kw_only=True):
 
     runs: RunNames
     timeout: Seconds | None = None
+    attempts: bool = False
 
 
 class SetParams(ChangeParams, frozen=True, kw_only=True):
@@ -182,11 +212,15 @@ class StatusParams(Params, frozen=True, kw_only=True):
 
 
 class PauseParams(ChangeParams, frozen=True, kw_only=True):
-    """Starts nothing new until `ResumeParams`."""
+    """Starts nothing new, of one batch or at all, until `ResumeParams`."""
+
+    batch: RunName | None = None
 
 
 class ResumeParams(ChangeParams, frozen=True, kw_only=True):
-    """Lifts a pause."""
+    """Lifts a pause, of one batch or of all."""
+
+    batch: RunName | None = None
 
 
 class ShutdownParams(Params, frozen=True, kw_only=True):
@@ -206,6 +240,7 @@ METHODS: dict[str, type[Params]] = {
     "purge": PurgeParams,
     "list": ListParams,
     "show": ShowParams,
+    "trials": TrialsParams,
     "output": OutputParams,
     "wait": WaitParams,
     "set": SetParams,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from collections.abc import Mapping
+from typing import Any, Final, TypedDict, cast
 
 from rund.model.event import Event
 from rund.model.run import Attempt, Run
+from rund.model.status import Status
 from rund.model.values import Flags
+
+LONGEST_LIST: Final = 10_000
 
 
 class RunMap(TypedDict):
@@ -30,6 +34,16 @@ class RunMap(TypedDict):
     attempts: int
     dir: str
     scalars: dict[str, float]
+
+
+class BatchMap(RunMap):
+    """A batch: what any run has, and what its trials come from and to."""
+
+    generation: int
+    max_trials: int | None
+    optimizer: str
+    trial_count: int
+    counts: dict[str, int]
 
 
 class AttemptMap(TypedDict):
@@ -56,15 +70,18 @@ class AttemptMap(TypedDict):
 
 
 class PlanMap(TypedDict):
-    """What a ``run`` or ``restart`` did, or would do: ids in each list; in a dry run, flags in ``created``."""
+    """What a ``run`` or ``restart`` did, or would do: ids in each list, or how many there are if they are too many.
 
-    created: list[str] | list[Flags]
-    restarted: list[str]
-    skipped: list[str]
-    kept: list[str]
-    taken_back: list[str]
-    orphaned: list[str]
-    deleted: list[str]
+    In a dry run ``created`` lists flags.
+    """
+
+    created: list[str] | list[Flags] | int
+    restarted: list[str] | int
+    skipped: list[str] | int
+    kept: list[str] | int
+    taken_back: list[str] | int
+    orphaned: list[str] | int
+    deleted: list[str] | int
 
 
 class EventMap(TypedDict):
@@ -76,20 +93,22 @@ class EventMap(TypedDict):
     runs: list[str]
     status: str | None
     reason: str | None
+    batch: str | None
+    generation: int | None
 
 
-def run_map(run: Run, directory: str) -> RunMap:
-    """The flat map of ``run``, whose own directory is ``directory``."""
+def run_map(run: Run, directory: str, *, reason: str | None) -> RunMap:
+    """The flat map of ``run``, whose own directory is ``directory``; ``reason``: why it is pending, or why it ended."""
     return RunMap(
         id=run.id,
         operation=run.operation,
         status=run.status.value,
-        reason=run.reason,
+        reason=reason,
         flags=run.spec.flags,
         label=run.label,
         tags=list(run.tags),
-        batch=None,
-        made_by=None,
+        batch=run.batch,
+        made_by=run.made_by,
         random_seed=run.spec.setup.random_seed,
         created=run.created,
         started=run.started,
@@ -99,6 +118,20 @@ def run_map(run: Run, directory: str) -> RunMap:
         attempts=run.attempts,
         dir=directory,
         scalars=run.scalars,
+    )
+
+
+def batch_map(
+    run: Run, directory: str, *, optimizer: str, max_trials: int | None, counts: Mapping[Status, int]
+) -> BatchMap:
+    """The flat map of the batch ``run``; ``counts`` are those of its trials."""
+    return BatchMap(
+        **run_map(run, directory, reason=run.reason),
+        generation=run.generation or 0,
+        max_trials=max_trials,
+        optimizer=optimizer,
+        trial_count=sum(counts.values()),
+        counts={status.value: number for status, number in counts.items()},
     )
 
 
@@ -127,23 +160,15 @@ def attempt_map(attempt: Attempt) -> AttemptMap:
     )
 
 
-def plan_map(
-    *,
-    created: list[str] | list[Flags] | None = None,
-    restarted: list[str] | None = None,
-    skipped: list[str] | None = None,
-    kept: list[str] | None = None,
-) -> PlanMap:
+def plan_map(**lists: list[Any]) -> PlanMap:
     """A plan in which nothing happens but what is given."""
-    return PlanMap(
-        created=created or [],
-        restarted=restarted or [],
-        skipped=skipped or [],
-        kept=kept or [],
-        taken_back=[],
-        orphaned=[],
-        deleted=[],
-    )
+    names = PlanMap.__annotations__
+    return cast(PlanMap, {name: bounded(lists.get(name, [])) for name in names})
+
+
+def bounded(values: list[Any]) -> list[Any] | int:
+    """A list that the wire carries whole, or how many there are."""
+    return values if len(values) <= LONGEST_LIST else len(values)
 
 
 def event_map(event: Event) -> EventMap:
@@ -155,4 +180,6 @@ def event_map(event: Event) -> EventMap:
         runs=list(event.runs),
         status=None if event.status is None else event.status.value,
         reason=event.reason,
+        batch=event.batch,
+        generation=event.generation,
     )

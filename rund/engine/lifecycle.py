@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from rund.model.run import Attempt, Run, Spec, Usage
 from rund.model.status import Change, Status, ending, next_status, withdrawal
+from rund.model.values import trial_key, value_key
 
 STOPPING = "stopping"
 STOPPED = "stopped"
@@ -40,7 +41,27 @@ def queue(run: Run, spec: Spec, *, now: float, place: int) -> Run:
         exit_status=None,
         signal=None,
         scalars={},
+        retried=0,
     )
+
+
+def retry(run: Run, *, now: float, place: int) -> Run:
+    """``run``, which has ended badly, started again by itself, at ``place``."""
+    return replace(queue(run, run.spec, now=now, place=place), retried=run.retried + 1)
+
+
+def ended_badly(how: End) -> bool:
+    """Whether it ended with another code than 0, or by a signal that rund did not send.
+
+    Not so if it was lost or could not be started: trying again, or giving up the others, would not help.
+    """
+    match how.status:
+        case Status.ERROR:
+            return how.exit_status is not None
+        case Status.TERMINATED:
+            return how.reason != STOPPED
+        case Status.STAGED | Status.PENDING | Status.RUNNING | Status.COMPLETED:
+            return False
 
 
 def queue_after_end(run: Run, spec: Spec) -> Run:
@@ -66,6 +87,14 @@ def withdraw(run: Run, last: Attempt | None, *, reason: str | None) -> Run:
         signal=last.signal,
         scalars=last.scalars,
     )
+
+
+def shows_same_flags(before: Run, after: Run) -> bool:
+    """Whether a run shows the flags that it showed before; of another operation's, those that both have count."""
+    old, new = before.spec.flags, after.spec.flags
+    if before.spec.setup.operation == after.spec.setup.operation:
+        return trial_key(old) == trial_key(new)
+    return all(value_key(old[name]) == value_key(new[name]) for name in old.keys() & new.keys())
 
 
 def start(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
 from itertools import repeat
 from typing import Final
 
@@ -17,19 +16,12 @@ from rund.engine.grid import RANKED_CELLS, Cell, Grid, drawn_cells, grid_of, low
 from rund.engine.random_search import random_trials
 from rund.engine.rows import needs_keys, row_grids, row_sizes, row_spaces
 from rund.errors import InvalidError
-from rund.model.space import Choices, Row, Space, space_values
+from rund.model.space import Choices, Optimizer, Row, Space, space_values
 from rund.model.values import Flags
 
 MAX_TRIALS: Final = 1_000_000
 RANDOM_TRIALS: Final = 20  # of random search, if not said
 MAX_RANKED: Final = 1_000_000_000  # items ranked to draw from lists: about two minutes
-
-
-class Optimizer(StrEnum):
-    """How trials are generated."""
-
-    GRID = "grid"  # every combination of the values of lists
-    RANDOM = "random"  # values drawn for each trial
 
 
 def optimizer_for(space: Space, explicit: Optimizer | None, *, rows: bool = False) -> Optimizer:

@@ -18,6 +18,7 @@ class EventKind(StrEnum):
     ENDED = "ended"
     WITHDRAWN = "withdrawn"  # stopped before it started
     CHANGED = "changed"  # label, tags or flags
+    TRIALS = "trials"  # a batch committed a list of trials
     DELETED = "deleted"  # moved to the trash
     RESTORED = "restored"
     PURGED = "purged"
@@ -35,3 +36,5 @@ class Event:
     runs: tuple[str, ...] = ()
     status: Status | None = None  # of all the runs named, after the change
     reason: str | None = None
+    batch: str | None = None  # whose trials they are, or were
+    generation: int | None = None  # that the change committed

@@ -90,6 +90,16 @@ class Run:
     stopping: bool = False  # rund has signalled it, or is about to
     next_spec: Spec | None = None  # of a restart asked for while it is being stopped: queued at its end
     deleted: float | None = None  # when it was moved to the trash
+    made_by: str | None = None  # the batch that made it
+    batch: str | None = None  # the batch that lists it
+    position: int | None = None  # in that batch's trials
+    retried: int = 0  # times that it was started again by itself since its restart
+    generation: int | None = None  # of a batch's trials; None: it is no batch
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether it generates and owns trials."""
+        return self.generation is not None
 
 
 def list_time(run: Run) -> float:

@@ -7,8 +7,16 @@ Python's ``==`` is too wide (``1 == 1.0``): compare the text of `rund.operations
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from rund.model.values import Flags, FlagValue
+
+
+class Optimizer(StrEnum):
+    """How trials are generated."""
+
+    GRID = "grid"  # every combination of the values of lists
+    RANDOM = "random"  # values drawn for each trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from rund.operations.argument_text import listed_text, looks_like_option
 
 BOOLS: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
+UNCLOSED: Final = re.compile(r"\s*(range|linspace|logspace|geomspace|uniform|loguniform)\[[^\]]*", re.DOTALL)
 FUNCTION: Final = re.compile(r"\s*(range|linspace|logspace|geomspace|uniform|loguniform)\[(.*)\]\s*", re.DOTALL)
 _EXPECTED: Final = {
     FlagType.INT: "an integer",

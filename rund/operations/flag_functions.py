@@ -15,7 +15,7 @@ from rund.errors import InvalidError
 from rund.model.operation import FlagDef, FlagType
 from rund.model.space import Choices, FlagSpace, LogUniform, Uniform
 from rund.model.values import FlagValue, ValueSyntaxError, format_value, read_value, split_list
-from rund.operations.fit import FUNCTION, fit_choice, read_text, takes_list
+from rund.operations.fit import FUNCTION, UNCLOSED, fit_choice, read_text, takes_list
 from rund.operations.series import MAX_VALUES, FunctionError, bounds, is_number, series, split_parts
 
 _RANDOM = frozenset({"uniform", "loguniform"})
@@ -30,6 +30,8 @@ def read_space(flag: FlagDef, text: str) -> FlagValue | FlagSpace:
     function = FUNCTION.fullmatch(text)
     if function is not None:
         return _function(flag, shown, function[1], function[2])
+    if UNCLOSED.fullmatch(text):
+        raise _wrong(flag, shown, "a ] is missing at its end")
     if shown[:1] != "[":
         return read_text(flag, text)
     if "\0" in text:

@@ -26,6 +26,17 @@ def updated_flags(operation: Operation, flags: Flags, given: Collection[str]) ->
     }
 
 
+def flags_in(operation: Operation, flags: Flags) -> Flags:
+    """The flags of a run of an older operation, for matching, in terms of the new ``operation``.
+
+    A flag that the run lacks equals its new default, and one that no longer exists is ignored.
+    """
+    if takes_any_flag(operation):
+        return flags
+    have = {same_name(name): value for name, value in flags.items()}
+    return {flag.name: have.get(same_name(flag.name), flag.default) for flag in operation.flags}
+
+
 def same_flags(flags: Flags, operation: Operation, wanted: Flags) -> bool:
     """Whether a run with ``flags`` is what the new ``operation`` would be with ``wanted``.
 

@@ -24,10 +24,9 @@ def digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def flags_hash(flags: Flags) -> int:
-    """A signed 64-bit hash, equal for equal typed flags; what it finds is compared again, value by value."""
-    key = trial_key(flags).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big", signed=True)
+def flags_key(flags: Flags) -> bytes:
+    """16 bytes of BLAKE2b over the typed flags: equal for equal ones, and for no others that will ever be met."""
+    return hashlib.blake2b(trial_key(flags).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def setup_options(setup: Setup) -> str:
@@ -86,6 +85,11 @@ def run_from_row(row: Row, setups: dict[int, Setup]) -> Run:
         next_spec=next_spec,
         deleted=row[20],
         tags=tuple(json.loads(row[21])),
+        made_by=row[22],
+        batch=row[23],
+        position=row[24],
+        retried=row[25],
+        generation=row[26],
     )
 
 
@@ -96,7 +100,7 @@ def run_values(run: Run, setup: int, next_setup: int | None) -> dict[str, Any]:
         "operation": run.operation,
         "setup": setup,
         "flags": dump(run.spec.flags),
-        "flags_hash": flags_hash(run.spec.flags),
+        "flags_key": flags_key(run.spec.flags),
         "status": run.status.value,
         "reason": run.reason,
         "label": run.label,
@@ -116,6 +120,11 @@ def run_values(run: Run, setup: int, next_setup: int | None) -> dict[str, Any]:
         "next_flags": None if run.next_spec is None else dump(run.next_spec.flags),
         "deleted": run.deleted,
         "listed": list_time(run),
+        "made_by": run.made_by,
+        "batch": run.batch,
+        "position": run.position,
+        "retried": run.retried,
+        "generation": run.generation,
     }
 
 
@@ -170,7 +179,7 @@ def attempt_values(run_id: str, attempt: Attempt, setup: int) -> dict[str, Any]:
 
 
 def event_from_row(row: Row) -> Event:
-    """An event from (number, time, kind, runs, status, reason)."""
+    """An event from (number, time, kind, runs, status, reason, batch, generation)."""
     return Event(
         number=row[0],
         time=row[1],
@@ -178,4 +187,6 @@ def event_from_row(row: Row) -> Event:
         runs=tuple(json.loads(row[3])),
         status=None if row[4] is None else Status(row[4]),
         reason=row[5],
+        batch=row[6],
+        generation=row[7],
     )

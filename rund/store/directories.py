@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import logging
 import secrets
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rund.errors import UnsupportedError
 
 PRIVATE = 0o700
+_log = logging.getLogger(__name__)
 _TAKEN = "removed"
 # What a client and a daemon that was killed at once may have left.
 _BEFORE_THE_DATABASE = frozenset({"lock", "start.lock", "rund.log", "socket", "runs", "attempts", "sources", _TAKEN})
@@ -44,11 +45,19 @@ class Directories:
         for name in ("runs", "attempts", "sources", _TAKEN):
             (self.home / name).mkdir(mode=PRIVATE, exist_ok=True)
 
-    def remove_halves(self) -> None:
-        """Remove what a daemon that was killed left half made or half removed; only its successor may."""
+    def sources(self) -> list[str]:
+        """The digests of all sources that are there."""
+        return [path.name for path in (self.home / "sources").iterdir() if not path.name.startswith(".")]
+
+    def halves(self) -> list[Path]:
+        """Copies of sources that a daemon which was killed left half made; only its successor may tell."""
+        return list((self.home / "sources").glob(".copying-*"))
+
+    def remove_halves(self, halves: list[Path]) -> None:
+        """Remove half made copies, and what was half removed."""
+        for folder in halves:
+            _remove(folder)
         self.remove_taken()
-        for folder in (self.home / "sources").glob(".copying-*"):
-            shutil.rmtree(folder)
 
     def run(self, run_id: str) -> Path:
         """A run's own directory, its working directory."""
@@ -67,22 +76,63 @@ class Directories:
         folders = [self.run(run_id), *(self.attempt(token) for token in tokens)]
         return [str(folder.relative_to(self.home)) for folder in folders]
 
-    def take_away(self, paths: list[str], new_name: Callable[[], str]) -> None:
-        """Move folders, relative to the home, to where `remove_taken` finds them; those that are not there are not."""
+    def garbage_of_attempt(self, token: str) -> str:
+        """The folder of an attempt, relative to the home."""
+        return str(self.attempt(token).relative_to(self.home))
+
+    def take_away(self, paths: Iterable[str], new_name: Callable[[], str]) -> None:
+        """Move folders, relative to the home, to where `remove_taken` finds them; what is not there is not moved."""
         for path in paths:
+            folder, taken = self.home / path, self.home / _TAKEN / new_name()
             with contextlib.suppress(FileNotFoundError):
-                (self.home / path).rename(self.home / _TAKEN / new_name())
+                try:
+                    folder.rename(taken)
+                except PermissionError:  # a folder that a run has closed to its owner
+                    folder.chmod(PRIVATE)
+                    folder.rename(taken)
 
     def remove_taken(self) -> None:
-        """Remove what was taken away: nothing outside it, and no symbolic link is followed."""
-        with os.scandir(self.home / _TAKEN) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path)
-                else:
-                    Path(entry.path).unlink()
+        """Remove what was taken away, as far as can be; nothing outside it, and no symbolic link is followed.
+
+        What cannot be removed is left for the next time: garbage hinders nobody.
+        """
+        for path in sorted((self.home / _TAKEN).iterdir()):
+            _remove(path)
 
     def empty(self, run_id: str) -> None:
-        """Empty a run's own directory: its content is moved away whole, then removed."""
-        self.take_away([str(self.run(run_id).relative_to(self.home))], lambda: f"{run_id}-{secrets.token_hex(8)}")
-        self.remove_taken()
+        """Empty a run's own directory: its content is moved away whole, then removed.  Raises OSError."""
+        name = f"{run_id}-{secrets.token_hex(8)}"
+        self.take_away([str(self.run(run_id).relative_to(self.home))], lambda: name)
+        _remove(self.home / _TAKEN / name)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder or file, also one that its owner may not write to; log what cannot be removed."""
+    try:
+        if path.is_symlink() or not path.is_dir():
+            path.unlink(missing_ok=True)
+        else:
+            shutil.rmtree(path, onerror=_open_and_retry)
+    except OSError as error:
+        _log.warning("%s cannot be removed, and is left: %s", path, error)
+
+
+def _open_and_retry(function: Callable[..., object], path: str, failure: tuple[object, BaseException, object]) -> None:
+    """Give the owner back the rights that a run took away, and try again; what is gone already is fine."""
+    error = failure[1]
+    if isinstance(error, FileNotFoundError):
+        return
+    if not isinstance(error, PermissionError):
+        raise error
+    Path(path).parent.chmod(PRIVATE)
+    found = Path(path)
+    if found.is_dir() and not found.is_symlink():
+        found.chmod(PRIVATE)
+        shutil.rmtree(found, onerror=_leave)
+    else:
+        function(path)
+
+
+def _leave(_function: Callable[..., object], _path: str, failure: tuple[object, BaseException, object]) -> None:
+    if not isinstance(failure[1], FileNotFoundError):
+        raise failure[1]

@@ -4,7 +4,9 @@
 -- What `codec.run_from_row` reads, in this order; a fragment, not a statement.
 r.id, r.operation, r.setup, r.flags, r.status, r.reason, r.label, r.created, r.queued, r.place, r.started,
 r.stopped, r.exit_status, r.signal, r.attempts, r.starts, r.scalars, r.stopping, r.next_setup, r.next_flags,
-r.deleted, (SELECT json_group_array(tag) FROM tags WHERE run = r.key), r.listed, r.key
+r.deleted, (SELECT json_group_array(tag) FROM tags WHERE run = r.key),
+(SELECT id FROM runs WHERE key = r.made_by), (SELECT id FROM runs WHERE key = r.batch), r.position, r.retried,
+r.generation, r.listed, r.key
 
 -- name: attempt_columns
 -- What `codec.attempt_from_row` reads, in this order; a fragment, not a statement.
@@ -13,21 +15,24 @@ a.command, a.host, a.user, a.boot_id, a.max_rss, a.user_time, a.system_time, a.s
 
 -- name: insert_run
 INSERT INTO runs (
-    id, operation, setup, flags, flags_hash, status, reason, label, created, queued, place, priority, started,
-    stopped, exit_status, signal, attempts, starts, scalars, stopping, next_setup, next_flags, deleted, listed
+    id, operation, setup, flags, flags_key, status, reason, label, created, queued, place, priority, started,
+    stopped, exit_status, signal, attempts, starts, scalars, stopping, next_setup, next_flags, deleted, listed,
+    made_by, batch, position, retried, generation
 ) VALUES (
-    :id, :operation, :setup, :flags, :flags_hash, :status, :reason, :label, :created, :queued, :place, :priority,
+    :id, :operation, :setup, :flags, :flags_key, :status, :reason, :label, :created, :queued, :place, :priority,
     :started, :stopped, :exit_status, :signal, :attempts, :starts, :scalars, :stopping, :next_setup, :next_flags,
-    :deleted, :listed
+    :deleted, :listed, (SELECT key FROM runs WHERE id = :made_by), (SELECT key FROM runs WHERE id = :batch),
+    :position, :retried, :generation
 )
 
 -- name: update_run
 UPDATE runs SET
-    operation = :operation, setup = :setup, flags = :flags, flags_hash = :flags_hash, status = :status,
+    operation = :operation, setup = :setup, flags = :flags, flags_key = :flags_key, status = :status,
     reason = :reason, label = :label, queued = :queued, place = :place, priority = :priority, started = :started,
     stopped = :stopped, exit_status = :exit_status, signal = :signal, attempts = :attempts, starts = :starts,
     scalars = :scalars, stopping = :stopping, next_setup = :next_setup, next_flags = :next_flags,
-    deleted = :deleted, listed = :listed
+    deleted = :deleted, listed = :listed, batch = (SELECT key FROM runs WHERE id = :batch), position = :position,
+    retried = :retried, generation = :generation
 WHERE id = :id
 
 -- name: save_attempt
@@ -44,26 +49,39 @@ ON CONFLICT (run, number) DO UPDATE SET
     max_rss = excluded.max_rss, user_time = excluded.user_time, system_time = excluded.system_time,
     scalars = excluded.scalars
 
--- name: unused_sources
--- Sources that no setup of a run or of an attempt names any more.
-SELECT DISTINCT source FROM setups AS s
-WHERE source IS NOT NULL AND NOT EXISTS (
-    SELECT 1 FROM setups AS t WHERE t.source = s.source AND (
-        EXISTS (SELECT 1 FROM runs WHERE setup = t.key)
-        OR EXISTS (SELECT 1 FROM runs WHERE next_setup = t.key)
-        OR EXISTS (SELECT 1 FROM attempts WHERE setup = t.key)
-    )
-)
+-- name: rooms
+-- Batches with pending trials: how many may run at once, how many run, and whether they are paused.
+SELECT c.batch, json_extract(b.prototype, '$.jobs'),
+    coalesce((SELECT r.runs FROM trial_counts AS r WHERE r.batch = c.batch AND r.status = 'running'), 0), b.paused
+FROM trial_counts AS c JOIN batches AS b ON b.run = c.batch WHERE c.status = 'pending' AND c.runs > 0
 
--- name: delete_unused_setups
-DELETE FROM setups WHERE
-    NOT EXISTS (SELECT 1 FROM runs WHERE setup = setups.key)
+-- name: queue_trial
+-- What `rund.engine.lifecycle.queue` makes of a run, for a hundred thousand at once; its flags stay as they are.
+UPDATE runs SET
+    setup = :setup, priority = :priority, status = 'pending', reason = NULL, queued = :queued, listed = :queued,
+    place = :place, started = NULL, stopped = NULL, exit_status = NULL, signal = NULL, scalars = '{}', retried = 0,
+    batch = :batch, position = :position
+WHERE id = :id
+
+-- name: setups_of_runs
+-- The setups that these runs and their attempts are made from.
+WITH chosen AS (SELECT key, setup, next_setup FROM runs WHERE id IN (SELECT value FROM json_each(:ids)))
+SELECT setup FROM chosen UNION SELECT next_setup FROM chosen WHERE next_setup IS NOT NULL
+UNION SELECT setup FROM attempts WHERE run IN (SELECT key FROM chosen)
+
+-- name: unused_setups
+-- Those of these setups that nothing names any more, with their contents.
+SELECT key, operation, environment, source FROM setups
+WHERE key IN (SELECT value FROM json_each(:keys))
+    AND NOT EXISTS (SELECT 1 FROM runs WHERE setup = setups.key)
     AND NOT EXISTS (SELECT 1 FROM runs WHERE next_setup = setups.key)
     AND NOT EXISTS (SELECT 1 FROM attempts WHERE setup = setups.key)
 
 -- name: delete_unused_operations
-DELETE FROM operations WHERE NOT EXISTS (SELECT 1 FROM setups WHERE operation = operations.digest)
+DELETE FROM operations WHERE digest IN (SELECT value FROM json_each(:digests))
+    AND NOT EXISTS (SELECT 1 FROM setups WHERE operation = operations.digest)
 
 -- name: delete_unused_environments
 -- Environments may hold secrets: they go as soon as nothing needs them.
-DELETE FROM environments WHERE NOT EXISTS (SELECT 1 FROM setups WHERE environment = environments.digest)
+DELETE FROM environments WHERE digest IN (SELECT value FROM json_each(:digests))
+    AND NOT EXISTS (SELECT 1 FROM setups WHERE environment = environments.digest)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import queue
 import sqlite3
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -24,15 +24,15 @@ READERS = 4
 
 
 class Store:
-    """All that is kept.  Make it in the event loop with `open_store`, and close it there."""
+    """All that is kept.  It is made, used and closed in the event loop."""
 
     def __init__(self, directories: Directories, committed: Callable[[], None]) -> None:
         self.directories = directories
         self._writer = Writer(directories.database, committed)
         self._writer.start()
         self._limiter = anyio.CapacityLimiter(READERS)
-        self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
+        self._idle: queue.LifoQueue[Reader] = queue.LifoQueue()  # as many as the limiter lets in have ever been busy
 
     async def write(self, change: Callable[[Transaction], T]) -> T:
         """Carry out ``change`` in a transaction of its own; see `Writer.write`."""
@@ -43,16 +43,23 @@ class Store:
         return await anyio.to_thread.run_sync(self._read, query, limiter=self._limiter)
 
     def _read(self, query: Callable[[Reader], T]) -> T:
-        reader: Reader | None = getattr(self._local, "reader", None)
-        if reader is None:
-            connection = open_reader(self.directories.database)
-            self._connections.append(connection)
-            reader = self._local.reader = Reader(connection)
-        reader.snapshot()
         try:
-            return query(reader)
+            reader = self._idle.get_nowait()
+        except queue.Empty:
+            reader = self._open_reader()
+        try:
+            reader.snapshot()
+            try:
+                return query(reader)
+            finally:
+                reader.release()
         finally:
-            reader.release()
+            self._idle.put(reader)
+
+    def _open_reader(self) -> Reader:
+        connection = open_reader(self.directories.database)
+        self._connections.append(connection)
+        return Reader(connection)
 
     async def close(self) -> None:
         """Write what has been asked so far, and close every connection."""

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from rund.clock import now
 from rund.errors import FullError, InternalError, RundError
 from rund.store.connection import open_writer
 from rund.store.transaction import Transaction
@@ -83,16 +84,25 @@ class Writer:
             await asyncio.to_thread(self._thread.join)
 
     def _work(self) -> None:
-        connection = open_writer(self._path)
-        transaction = Transaction(connection)
+        transaction: Transaction | None = None
         last = False
         while not last:
             group, last = self._take()
-            if group:
-                before = connection.total_changes
-                _carry_out(connection, transaction, group)
-                self._loop.call_soon_threadsafe(self._deliver, group, connection.total_changes > before)
-        connection.close()
+            if not group:
+                continue
+            changed = False
+            try:
+                transaction = transaction or Transaction(open_writer(self._path))
+                changed = _carry_out(transaction, group)
+            except Exception as error:  # noqa: BLE001 - logged, told, and nobody waits for ever
+                # Not even a roll-back was possible: the connection is given up, and the next group has a new one.
+                _log.exception("the store could not be written")
+                for asked in group:
+                    asked.error = asked.error or InternalError(f"the store could not be written ({error})")
+                _give_up(transaction)
+                transaction = None
+            self._loop.call_soon_threadsafe(self._deliver, group, changed)
+        _give_up(transaction)
 
     def _take(self) -> tuple[list[_Asked], bool]:
         """All changes that wait, at least one; and whether they are the last."""
@@ -112,26 +122,41 @@ class Writer:
             asked.deliver()
 
 
-def _carry_out(connection: sqlite3.Connection, transaction: Transaction, group: list[_Asked]) -> None:
-    """Carry out a group in one commit; where that cannot be, each alone, so that one does not spoil the others."""
+def _give_up(transaction: Transaction | None) -> None:
+    if transaction is not None:
+        try:
+            transaction.connection.close()
+        except sqlite3.Error:
+            _log.exception("the connection could not be closed")
+
+
+def _carry_out(transaction: Transaction, group: list[_Asked]) -> bool:
+    """Carry out a group in one commit; where that cannot be, each alone, so that one does not spoil the others.
+
+    Answers whether anything has changed.
+    """
+    before = transaction.connection.total_changes
     try:
-        _attempt(connection, transaction, group)
+        _attempt(transaction, group)
     except (sqlite3.Error, OSError) as error:
-        _roll_back(connection, transaction)
+        _roll_back(transaction)
         if len(group) == 1:
             group[0].error = _translated(error)
-            return
+            return False
         for asked in group:
             asked.result = asked.error = None
-            _carry_out(connection, transaction, [asked])
+            _carry_out(transaction, [asked])
+    return transaction.connection.total_changes > before
 
 
-def _attempt(connection: sqlite3.Connection, transaction: Transaction, group: list[_Asked]) -> None:
+def _attempt(transaction: Transaction, group: list[_Asked]) -> None:
+    connection = transaction.connection
     connection.execute("BEGIN IMMEDIATE")
     for asked in group:
         connection.execute("SAVEPOINT change")
         try:
             asked.result = asked.change(transaction)
+            transaction.settle(now())
         except (sqlite3.Error, OSError):
             raise
         except BaseException as error:  # noqa: BLE001 - it is the caller's, and is raised there
@@ -142,10 +167,10 @@ def _attempt(connection: sqlite3.Connection, transaction: Transaction, group: li
     connection.execute("COMMIT")
 
 
-def _roll_back(connection: sqlite3.Connection, transaction: Transaction) -> None:
+def _roll_back(transaction: Transaction) -> None:
     transaction.forget_read()
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")
+    if transaction.connection.in_transaction:
+        transaction.connection.execute("ROLLBACK")
 
 
 def _translated(error: sqlite3.Error | OSError) -> RundError:

@@ -15,9 +15,12 @@ TYPE_CHECKING = False  # typing is slow to import
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, TracebackType
+    from typing import Union
+
+    Value = Union[float, str, None, "list[Value]"]  # noqa: UP007 - read by Python 3.8
 
 
-def _script() -> "tuple[str, dict[str, float | str | None]]":
+def _script() -> "tuple[str, dict[str, Value]]":
     # The JSON that rund writes is a Python expression once its words are known.  It is rund's own text.
     import os
 
@@ -34,9 +37,19 @@ def _script() -> "tuple[str, dict[str, float | str | None]]":
     return told["script"], told["values"]
 
 
-def _rewritten(path: str, values: "dict[str, float | str | None]") -> "CodeType":
+def _rewritten(path: str, values: "dict[str, Value]") -> "CodeType":
     """The script's code, with ``values`` in place of its literals."""
     import _ast
+
+    def literal(value: "Value", old: _ast.expr) -> _ast.expr:
+        new: _ast.expr
+        if isinstance(value, list):
+            new = _ast.List(elts=[literal(item, old) for item in value], ctx=_ast.Load())
+        else:
+            new = _ast.Constant(value=value, kind=None)
+        new.lineno, new.col_offset = old.lineno, old.col_offset
+        new.end_lineno, new.end_col_offset = old.end_lineno, old.end_col_offset
+        return new
 
     with open(path, "rb") as file:  # noqa: PTH123 - pathlib is slow to import
         source = file.read()
@@ -51,10 +64,7 @@ def _rewritten(path: str, values: "dict[str, float | str | None]") -> "CodeType"
             continue
         old = statement.value
         if old is not None and isinstance(target, _ast.Name) and target.id in values:
-            put = _ast.Constant(value=values[target.id], kind=None)
-            put.lineno, put.col_offset = old.lineno, old.col_offset
-            put.end_lineno, put.end_col_offset = old.end_lineno, old.end_col_offset
-            statement.value = put
+            statement.value = literal(values[target.id], old)
     return compile(tree, path, "exec", dont_inherit=True)
 
 

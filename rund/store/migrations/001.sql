@@ -29,7 +29,7 @@ CREATE TABLE runs (
     operation TEXT NOT NULL,                        -- the name, as users see it
     setup INTEGER NOT NULL REFERENCES setups (key),
     flags TEXT NOT NULL CHECK (flags GLOB '{*}'),   -- JSON, with NaN and Infinity
-    flags_hash INTEGER NOT NULL,                    -- of the typed flags: finds equal ones
+    flags_key BLOB NOT NULL CHECK (length(flags_key) = 16),  -- equal for equal typed flags
     status TEXT NOT NULL
         CHECK (status IN ('staged', 'pending', 'running', 'completed', 'error', 'terminated')),
     reason TEXT,
@@ -50,15 +50,25 @@ CREATE TABLE runs (
     next_flags TEXT CHECK (next_flags GLOB '{*}'),
     deleted REAL,
     listed REAL NOT NULL,                           -- the time that orders listings
-    CHECK ((status = 'pending') = (place IS NOT NULL)),
-    CHECK ((status = 'pending') = (queued IS NOT NULL)),
-    CHECK (stopping = 0 OR status = 'running'),
+    made_by INTEGER REFERENCES runs (key) ON DELETE SET NULL,  -- the batch that made it
+    batch INTEGER REFERENCES runs (key) ON DELETE SET NULL,    -- the batch that lists it
+    position INTEGER,                               -- in that batch's trials
+    retried INTEGER NOT NULL,                       -- times that it was started again by itself since its restart
+    generation INTEGER CHECK (generation >= 0),     -- of a batch's trials; NULL: it is no batch
     CHECK ((next_setup IS NULL) = (next_flags IS NULL)),
     CHECK (next_setup IS NULL OR stopping = 1),
     CHECK (deleted IS NULL OR status NOT IN ('pending', 'running')),
-    CHECK (status <> 'staged' OR attempts = 0),
-    CHECK (status IN ('staged', 'pending') OR attempts > 0),
-    CHECK (status <> 'completed' OR exit_status IS 0)
+    CHECK ((batch IS NULL) = (position IS NULL)),
+    CHECK (batch IS NULL OR deleted IS NULL),
+    CHECK (stopping = 0 OR status = 'running'),
+    -- A single run or a trial:
+    CHECK (generation IS NOT NULL OR (status = 'pending') = (place IS NOT NULL)),
+    CHECK (generation IS NOT NULL OR (status = 'pending') = (queued IS NOT NULL)),
+    CHECK (generation IS NOT NULL OR status <> 'staged' OR attempts = 0),
+    CHECK (generation IS NOT NULL OR status IN ('staged', 'pending') OR attempts > 0),
+    CHECK (generation IS NOT NULL OR status <> 'completed' OR exit_status IS 0),
+    -- A batch, whose status is that of its trials:
+    CHECK (generation IS NULL OR (attempts = 0 AND place IS NULL AND batch IS NULL AND status <> 'pending'))
 ) STRICT;
 
 CREATE INDEX runs_listed ON runs (listed DESC, key DESC) WHERE deleted IS NULL;
@@ -66,9 +76,12 @@ CREATE INDEX runs_trash ON runs (listed DESC, key DESC) WHERE deleted IS NOT NUL
 CREATE INDEX runs_status ON runs (status, listed DESC, key DESC) WHERE deleted IS NULL;
 CREATE INDEX runs_operation ON runs (operation, listed DESC, key DESC) WHERE deleted IS NULL;
 CREATE INDEX runs_label ON runs (label, listed DESC, key DESC) WHERE deleted IS NULL AND label IS NOT NULL;
-CREATE INDEX runs_queue ON runs (priority DESC, place) WHERE status = 'pending';
-CREATE INDEX runs_running ON runs (key) WHERE status = 'running';
-CREATE INDEX runs_completed ON runs (flags_hash) WHERE status = 'completed' AND deleted IS NULL;
+CREATE INDEX runs_queue ON runs (batch, priority DESC, place) WHERE status = 'pending';
+CREATE INDEX runs_running ON runs (key) WHERE status = 'running' AND generation IS NULL;
+CREATE INDEX runs_completed ON runs (flags_key) WHERE status = 'completed' AND deleted IS NULL;
+CREATE INDEX runs_trials ON runs (batch, position) WHERE batch IS NOT NULL;
+CREATE INDEX runs_batches ON runs (flags_key) WHERE generation IS NOT NULL AND deleted IS NULL;
+CREATE INDEX runs_made_by ON runs (made_by) WHERE made_by IS NOT NULL;
 CREATE INDEX runs_setup ON runs (setup);
 CREATE INDEX runs_next_setup ON runs (next_setup) WHERE next_setup IS NOT NULL;
 
@@ -108,6 +121,53 @@ CREATE TABLE attempts (
 
 CREATE INDEX attempts_setup ON attempts (setup);
 
+-- What a batch has besides what any run has.
+CREATE TABLE batches (
+    run INTEGER PRIMARY KEY REFERENCES runs (key) ON DELETE CASCADE,
+    prototype TEXT NOT NULL,                        -- JSON: what its trials are generated from
+    stopped INTEGER NOT NULL CHECK (stopped IN (0, 1)), -- by stop, since its last restart or start
+    paused INTEGER NOT NULL CHECK (paused IN (0, 1))
+) STRICT;
+
+-- The lists of trials that were committed: the present one, and for an hour those before it.
+CREATE TABLE lists (
+    batch INTEGER NOT NULL REFERENCES runs (key) ON DELETE CASCADE,
+    generation INTEGER NOT NULL,
+    superseded REAL,                                -- when the next one was committed
+    ids BLOB NOT NULL,                              -- 16 bytes each, in order
+    PRIMARY KEY (batch, generation)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX lists_superseded ON lists (superseded) WHERE superseded IS NOT NULL;
+
+-- How many trials of each status each batch lists.
+CREATE TABLE trial_counts (
+    batch INTEGER NOT NULL REFERENCES runs (key) ON DELETE CASCADE,
+    status TEXT NOT NULL,
+    runs INTEGER NOT NULL CHECK (runs >= 0),
+    PRIMARY KEY (batch, status)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX trial_counts_pending ON trial_counts (batch) WHERE status = 'pending' AND runs > 0;
+
+CREATE TRIGGER count_trial_insert AFTER INSERT ON runs WHEN new.batch IS NOT NULL BEGIN
+    INSERT INTO trial_counts VALUES (new.batch, new.status, 1) ON CONFLICT DO UPDATE SET runs = runs + 1;
+END;
+
+CREATE TRIGGER count_trial_delete AFTER DELETE ON runs WHEN old.batch IS NOT NULL BEGIN
+    UPDATE trial_counts SET runs = runs - 1 WHERE batch = old.batch AND status = old.status;
+END;
+
+CREATE TRIGGER count_trial_leave AFTER UPDATE OF status, batch ON runs
+WHEN old.batch IS NOT NULL AND (old.status <> new.status OR old.batch IS NOT new.batch) BEGIN
+    UPDATE trial_counts SET runs = runs - 1 WHERE batch = old.batch AND status = old.status;
+END;
+
+CREATE TRIGGER count_trial_join AFTER UPDATE OF status, batch ON runs
+WHEN new.batch IS NOT NULL AND (old.status <> new.status OR old.batch IS NOT new.batch) BEGIN
+    INSERT INTO trial_counts VALUES (new.batch, new.status, 1) ON CONFLICT DO UPDATE SET runs = runs + 1;
+END;
+
 -- How many runs there are of each status, so that no listing counts a million rows.
 CREATE TABLE counts (
     status TEXT NOT NULL,
@@ -139,7 +199,9 @@ CREATE TABLE events (
     kind TEXT NOT NULL,
     runs TEXT NOT NULL,                             -- JSON: ids
     status TEXT,
-    reason TEXT
+    reason TEXT,
+    batch TEXT,
+    generation INTEGER
 ) STRICT;
 
 -- The first reply to each request that named itself.

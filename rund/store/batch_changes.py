@@ -1,0 +1,143 @@
+"""Changes batches: their prototypes, and the lists of trials that they commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from rund.model.batch import Batch, batch_status
+from rund.model.event import EventKind
+from rund.model.run import Run
+from rund.model.status import LIVE
+from rund.store.batches import pack_ids
+from rund.store.prototypes import prototype_to_json
+from rund.store.queries import QUERIES
+from rund.store.run_changes import RunChanges
+
+LIST_KEPT = 3600.0  # seconds that a list is kept after it was superseded
+
+
+class BatchChanges(RunChanges):
+    """Changes of batches."""
+
+    def save_batch(self, batch_id: str, batch: Batch) -> None:
+        """Add or write a batch's own part."""
+        self._touched.add(batch_id)
+        self._connection.execute(
+            "INSERT INTO batches VALUES ((SELECT key FROM runs WHERE id = ?), ?, ?, ?) ON CONFLICT (run) DO UPDATE "
+            "SET prototype = excluded.prototype, stopped = excluded.stopped, paused = excluded.paused",
+            (batch_id, prototype_to_json(batch.prototype), int(batch.stopped), int(batch.paused)),
+        )
+
+    def set_stopped(self, batch_id: str, *, stopped: bool) -> None:
+        """Remember whether a batch was stopped since its last restart or start."""
+        self._touched.add(batch_id)
+        self._connection.execute(
+            "UPDATE batches SET stopped = ? WHERE run = (SELECT key FROM runs WHERE id = ?)", (int(stopped), batch_id)
+        )
+
+    def set_batch_paused(self, batch_id: str, *, paused: bool) -> None:
+        """Remember whether none of a batch's trials is to start."""
+        self._connection.execute(
+            "UPDATE batches SET paused = ? WHERE run = (SELECT key FROM runs WHERE id = ?)", (int(paused), batch_id)
+        )
+
+    def resume_batches(self) -> None:
+        """Let the trials of every batch start."""
+        self._connection.execute("UPDATE batches SET paused = 0")
+
+    def delete_runs(self, run_ids: Iterable[str]) -> None:
+        """Erase runs that have never started, for good: they left nothing."""
+        self._connection.executemany("DELETE FROM runs WHERE id = ? AND attempts = 0", [(each,) for each in run_ids])
+
+    def queue_trials(self, batch: Run, places: Iterable[tuple[int, str]], now: float, *, first: int) -> None:
+        """Queue ended or staged runs again as trials of ``batch``, with its setup, each at its position.
+
+        ``first`` is the place in the queue of position 0: trials wait in their order.
+        """
+        setup = self._setup_key(batch.spec.setup)
+        priority = batch.spec.setup.priority
+        key = self._key(batch.id)
+        self._touched.add(batch.id)
+        self._connection.executemany(
+            QUERIES["queue_trial"],
+            (
+                {
+                    "setup": setup,
+                    "priority": priority,
+                    "queued": now,
+                    "place": first + position,
+                    "batch": key,
+                    "position": position,
+                    "id": run_id,
+                }
+                for position, run_id in places
+            ),
+        )
+
+    def renew_waiting(self, batch: Run) -> None:
+        """Give a batch's trials that are still to start its present setup: they keep their places."""
+        setup, key = self._setup_key(batch.spec.setup), self._key(batch.id)
+        self._connection.execute(
+            "UPDATE runs SET setup = ?, priority = ? WHERE batch = ? AND status IN ('staged', 'pending')",
+            (setup, batch.spec.setup.priority, key),
+        )
+        self._connection.execute(
+            "UPDATE runs SET next_setup = ? WHERE batch = ? AND next_setup IS NOT NULL", (setup, key)
+        )
+
+    def list_trials(self, batch_id: str, places: Iterable[tuple[int, str]]) -> None:
+        """Make the batch list these runs, each at its position."""
+        key = self._key(batch_id)
+        self._touched.add(batch_id)
+        self._connection.executemany(
+            "UPDATE runs SET batch = ?, position = ? WHERE id = ? AND (batch IS NOT ? OR position IS NOT ?)",
+            [(key, position, run_id, key, position) for position, run_id in places],
+        )
+
+    def free_trials(self, batch_id: str, run_ids: Iterable[str]) -> None:
+        """Make the batch list these runs no more."""
+        self._touched.add(batch_id)
+        self._connection.executemany(
+            "UPDATE runs SET batch = NULL, position = NULL WHERE id = ?", [(run_id,) for run_id in run_ids]
+        )
+
+    def publish(self, batch: Run, now: float) -> tuple[Run, list[str]]:
+        """Commit what the batch lists now as its next generation; answers the batch and the ids in order."""
+        ids = self.trial_ids(batch.id)
+        key = self._key(batch.id)
+        generation = (batch.generation or 0) + 1
+        published = replace(batch, generation=generation)
+        self.save_run(published)
+        self._connection.execute("UPDATE lists SET superseded = ? WHERE batch = ? AND superseded IS NULL", (now, key))
+        self._connection.execute("INSERT INTO lists VALUES (?, ?, NULL, ?)", (key, generation, pack_ids(ids)))
+        self._connection.execute("DELETE FROM lists WHERE superseded < ?", (now - LIST_KEPT,))
+        return published, ids
+
+    def publish_left(self, batch_id: str, now: float) -> None:
+        """Commit what a batch lists now, after trials have left it, as its next generation, and tell of it."""
+        batch = self.find(batch_id)
+        if batch is not None and batch.is_batch:
+            published, _ = self.publish(batch, now)
+            self.add_event(EventKind.TRIALS, now, [batch_id], batch=batch_id, generation=published.generation)
+
+    def settle(self, now: float) -> None:
+        """Give each batch whose trials have changed the status that follows from them."""
+        touched, self._touched = self._touched, set()
+        for batch_id in touched:
+            run = self.find(batch_id)
+            if run is not None and run.is_batch:
+                self._settle(run, now)
+        self._touched.clear()
+
+    def _settle(self, run: Run, now: float) -> None:
+        counts = self.trial_counts(run.id)
+        status = batch_status(counts, stopped=self.batch(run.id).stopped)
+        if status is run.status:
+            return
+        live = status in LIVE
+        self.save_run(replace(run, status=status, stopped=None if live else now))
+        self.add_event(EventKind.QUEUED if live else EventKind.ENDED, now, [run.id], status=status)
+
+    def _key(self, run_id: str) -> int:
+        return int(self._connection.execute("SELECT key FROM runs WHERE id = ?", (run_id,)).fetchone()[0])

@@ -1,0 +1,186 @@
+"""Changes runs, attempts, contents, events and replies."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+
+from rund.model.event import EventKind
+from rund.model.run import Attempt, Run, Setup
+from rund.model.status import Status
+from rund.store.codec import attempt_values, digest, dump, run_values, setup_options
+from rund.store.queries import QUERIES
+from rund.store.reader import Reader
+
+REPLY_KEPT = 86_400.0  # seconds that a reply is kept for the same request again
+EVENT_KEPT = 7 * 86_400.0  # seconds
+EVENTS_KEPT = 1_000_000
+_FORGET_EACH = 512  # events between two looks for those to forget
+
+
+class RunChanges(Reader):
+    """Changes of runs, and of what goes with them."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        row = connection.execute("SELECT max(place) FROM runs WHERE status = 'pending'").fetchone()
+        self._place: int = row[0] or 0
+        self._setup_keys: dict[Setup, int] = {}
+        self._touched: set[str] = set()  # batches, the trials of which have changed
+
+    def next_place(self) -> int:
+        """A place at the end of the queue."""
+        return self.next_places(1)
+
+    def next_places(self, number: int) -> int:
+        """The first of so many places at the end of the queue."""
+        first = self._place + 1
+        self._place += number
+        return first
+
+    def forget_read(self) -> None:
+        """Forget what was read: a rolled back transaction may have read what is not there any more."""
+        self._setups.clear()
+        self._setup_keys.clear()
+        self._touched.clear()
+
+    # Runs
+
+    def add_run(self, run: Run) -> None:
+        """Add a new run."""
+        self._connection.execute(QUERIES["insert_run"], self._values(run))
+        if run.tags:
+            self.set_tags(run.id, run.tags)
+
+    def save_run(self, run: Run) -> None:
+        """Write what ``run`` has become; its tags have a change of their own."""
+        self._connection.execute(QUERIES["update_run"], self._values(run))
+
+    def set_tags(self, run_id: str, tags: Iterable[str]) -> None:
+        """Make ``tags`` the tags of a run."""
+        key = self._connection.execute("SELECT key FROM runs WHERE id = ?", (run_id,)).fetchone()[0]
+        self._connection.execute("DELETE FROM tags WHERE run = ?", (key,))
+        self._connection.executemany("INSERT INTO tags VALUES (?, ?)", [(key, tag) for tag in sorted(set(tags))])
+
+    def _values(self, run: Run) -> dict[str, object]:
+        self._touched |= {batch for batch in (run.batch, run.made_by) if batch is not None}
+        following = None if run.next_spec is None else self._setup_key(run.next_spec.setup)
+        return run_values(run, self._setup_key(run.spec.setup), following)
+
+    def save_attempt(self, run_id: str, attempt: Attempt) -> None:
+        """Add an attempt, or write what it has become."""
+        values = attempt_values(run_id, attempt, self._setup_key(attempt.spec.setup))
+        self._connection.execute(QUERIES["save_attempt"], values)
+
+    def erase_attempt(self, run_id: str, number: int) -> None:
+        """Erase an attempt that is proven never to have run."""
+        self._connection.execute(
+            "DELETE FROM attempts WHERE run = (SELECT key FROM runs WHERE id = ?) AND number = ?", (run_id, number)
+        )
+
+    def purge_runs(self, run_ids: Iterable[str]) -> None:
+        """Erase runs for good, with the contents that only they needed; folders of those become garbage."""
+        ids = json.dumps(list(run_ids))
+        setups = [row[0] for row in self._connection.execute(QUERIES["setups_of_runs"], {"ids": ids})]
+        self._connection.execute("DELETE FROM runs WHERE id IN (SELECT value FROM json_each(?))", (ids,))
+        keys = {"keys": json.dumps(setups)}
+        contents = self._connection.execute(QUERIES["unused_setups"], keys).fetchall()
+        unused = {"keys": json.dumps([row[0] for row in contents])}
+        self._connection.execute("DELETE FROM setups WHERE key IN (SELECT value FROM json_each(:keys))", unused)
+        self._setups.clear()
+        self._setup_keys.clear()
+        for name, column in (("delete_unused_operations", 1), ("delete_unused_environments", 2)):
+            digests = json.dumps([row[column] for row in contents])
+            self._connection.execute(QUERIES[name], {"digests": digests})
+        self.add_garbage(f"sources/{source}" for source in self.unneeded_sources({row[3] for row in contents} - {None}))
+
+    def add_garbage(self, paths: Iterable[str]) -> None:
+        """Note folders, relative to the home, that nothing needs any more."""
+        self._connection.executemany("INSERT OR IGNORE INTO garbage VALUES (?)", [(path,) for path in paths])
+
+    def keep(self, path: str) -> None:
+        """Note that a folder is needed again."""
+        self._connection.execute("DELETE FROM garbage WHERE path = ?", (path,))
+
+    def forget_garbage(self, paths: Iterable[str]) -> None:
+        """Note that folders have been taken away."""
+        self._connection.executemany("DELETE FROM garbage WHERE path = ?", [(path,) for path in paths])
+
+    # Contents
+
+    def add_operation(self, body: str) -> str:
+        """Keep an operation's text once; answers its digest."""
+        return self._add("operations", body)
+
+    def add_environment(self, body: str) -> str:
+        """Keep an environment's text once; answers its digest."""
+        return self._add("environments", body)
+
+    def _add(self, table: str, body: str) -> str:
+        name = digest(body)
+        self._connection.execute(f"INSERT OR IGNORE INTO {table} VALUES (?, ?)", (name, body))
+        return name
+
+    def _setup_key(self, setup: Setup) -> int:
+        key = self._setup_keys.get(setup)
+        if key is None:
+            key = self._setup_keys[setup] = self._find_setup(setup)
+        return key
+
+    def _find_setup(self, setup: Setup) -> int:
+        options = setup_options(setup)
+        name = digest("\0".join((setup.operation, setup.environment, setup.source or "", options)))
+        row = self._connection.execute("SELECT key FROM setups WHERE digest = ?", (name,)).fetchone()
+        if row is None:
+            row = self._connection.execute(
+                "INSERT INTO setups (digest, operation, environment, source, options) VALUES (?, ?, ?, ?, ?) "
+                "RETURNING key",
+                (name, setup.operation, setup.environment, setup.source, options),
+            ).fetchone()
+        return int(row[0])
+
+    # Events, replies, settings
+
+    def add_event(
+        self,
+        kind: EventKind,
+        now: float,
+        run_ids: Iterable[str] = (),
+        *,
+        status: Status | None = None,
+        reason: str | None = None,
+        batch: str | None = None,
+        generation: int | None = None,
+    ) -> None:
+        """Append one event, which tells of all the runs of a change."""
+        self._connection.execute(
+            "INSERT INTO events (time, kind, runs, status, reason, batch, generation) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (now, kind.value, dump(list(run_ids)), status and status.value, reason, batch, generation),
+        )
+        if self._connection.execute("SELECT last_insert_rowid()").fetchone()[0] % _FORGET_EACH == 0:
+            self.forget_old_events(now)
+
+    def save_reply(self, request_id: str, request: str, reply: object, now: float) -> None:
+        """Keep the reply to a request that named itself, in the transaction that carries it out."""
+        self._connection.execute("DELETE FROM replies WHERE time < ?", (now - REPLY_KEPT,))
+        self._connection.execute(
+            "INSERT INTO replies VALUES (?, ?, ?, ?)", (request_id, now, request, json.dumps(reply))
+        )
+
+    def forget_old_events(self, now: float) -> None:
+        """Erase the oldest events, a bounded number of them, that are older than a week or not of the last million."""
+        first, last = self.first_event(), self.last_event()
+        # Numbers grow with time; and twice as many may go as come, so that a backlog goes too.
+        until = min(first + 2 * _FORGET_EACH, last + 1)
+        self._connection.execute(
+            "DELETE FROM events WHERE number >= ? AND number < ? AND (time < ? OR number <= ?)",
+            (first, until, now - EVENT_KEPT, last - EVENTS_KEPT),
+        )
+
+    def set_paused(self, *, paused: bool) -> None:
+        """Remember whether nothing new is to start."""
+        if paused:
+            self._connection.execute("INSERT OR REPLACE INTO settings VALUES ('paused', 'true')")
+        else:
+            self._connection.execute("DELETE FROM settings WHERE name = 'paused'")
