@@ -7,16 +7,17 @@ import logging
 import os
 import resource
 import signal
-import socket
-import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import anyio
 
 from rund.broker import Broker
 from rund.clock import now
+from rund.door import Door
+from rund.errors import FullError
 from rund.executor.executor import Executor
 from rund.executor.launch import Launcher
 from rund.executor.local import LocalBackend
@@ -24,10 +25,9 @@ from rund.handlers.context import Context
 from rund.handlers.dispatch import Dispatcher
 from rund.home import check_file_system, locked_home
 from rund.server.limits import ServerLimits
-from rund.server.listener import inherited_listener, listen, remove
 from rund.server.serve import serve
 from rund.settings import Settings
-from rund.store.cleaning import remove_garbage
+from rund.store.cleaning import clean_up, note_leftovers
 from rund.store.directories import Directories
 from rund.store.store import Store, prepare
 
@@ -43,13 +43,22 @@ def run(settings: Settings) -> None:
     Raises `rund.errors.RundError` where it cannot be: another daemon has the home, or the home cannot be used.
     """
     directories = Directories(settings.home)
-    directories.make()
     check_file_system(settings.home)
+    directories.make()
     soft_nofile = _raise_descriptor_limit()
     with locked_home(directories.lock):
         prepare(directories)
-        directories.remove_halves()
-        anyio.run(_serve, settings, directories, soft_nofile)
+        try:
+            anyio.run(_serve, settings, directories, soft_nofile)
+        except BaseExceptionGroup as group:
+            raise _only(group) from group
+
+
+def _only(error: BaseException) -> BaseException:
+    """What went wrong, without the task groups around it."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 async def _serve(settings: Settings, directories: Directories, soft_nofile: int) -> None:
@@ -57,7 +66,7 @@ async def _serve(settings: Settings, directories: Directories, soft_nofile: int)
     stopping = anyio.Event()
     limits = ServerLimits()
     async with _open_store(directories, broker) as store, LocalBackend(soft_nofile=soft_nofile) as backend:
-        launcher = Launcher(directories, socket=str(settings.socket), grace=settings.grace)
+        launcher = Launcher(directories, socket=str(settings.socket), grace=settings.grace, slots=settings.slots)
         executor = Executor(store, backend, broker, launcher, slots=settings.slots)
         context = Context(
             store=store,
@@ -71,23 +80,32 @@ async def _serve(settings: Settings, directories: Directories, soft_nofile: int)
             limits={"message_bytes": limits.message.message_bytes, "list": 10_000, "in_flight": limits.in_flight},
             now=now,
             new_id=lambda: uuid.uuid4().hex,
+            start_no_more=executor.start_no_more,
             shut_down=stopping.set,
         )
+        halves = await _tidied(store)
         await executor.recover()
-        await remove_garbage(store)
-        with _listening(settings.socket, directories.socket_file) as listener:
+        door = Door(settings.socket, directories.socket_file)
+        with door.open(os.environ):
             _log.info("rund serves %s at %s with %d slots", settings.home, settings.socket, settings.slots)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_watch_signals, stopping)
                 tasks.start_soon(executor.run)
-                tasks.start_soon(_serve_clients, listener, Dispatcher(context), limits)
+                tasks.start_soon(clean_up, store, halves)
+                tasks.start_soon(door.serve, partial(serve, answerer=Dispatcher(context), limits=limits))
                 await stopping.wait()
                 _log.info("stopping; runs go on")
                 tasks.cancel_scope.cancel()
 
 
-async def _serve_clients(listener: socket.socket, dispatcher: Dispatcher, limits: ServerLimits) -> None:
-    await serve(listener, dispatcher, limits=limits)
+async def _tidied(store: Store) -> list[Path]:
+    """Forget and note what earlier daemons left; answers the half made copies.  A full disk hinders no start."""
+    try:
+        await store.write(lambda transaction: transaction.forget_old_events(now()))
+        return await note_leftovers(store)
+    except FullError as error:
+        _log.warning("%s", error.message)
+        return []
 
 
 async def _watch_signals(stopping: anyio.Event) -> None:
@@ -104,28 +122,6 @@ async def _open_store(directories: Directories, broker: Broker) -> AsyncIterator
     finally:
         with anyio.move_on_after(_CLOSING, shield=True):
             await store.close()
-
-
-@contextlib.contextmanager
-def _listening(path: Path, note: Path) -> Iterator[socket.socket]:
-    """The daemon's socket; the file ``note`` tells clients where it is."""
-    inherited = inherited_listener(os.environ)
-    listener = inherited or listen(path)
-    try:
-        _write_whole(note, f"{path}\n")
-        yield listener
-    finally:
-        if inherited is None:
-            remove(path, listener)
-        listener.close()
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Replace a file in one step: a reader finds the old text or the new one."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(name).rename(path)
 
 
 def _raise_descriptor_limit() -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from rund.errors import BusyError, UnsupportedError
@@ -16,7 +16,7 @@ _NETWORK = frozenset(
 )
 
 
-@contextmanager
+@contextlib.contextmanager
 def locked_home(lock: Path) -> Iterator[None]:
     """Hold the lock of a home; raises `BusyError` if another daemon holds it.
 
@@ -31,8 +31,9 @@ def locked_home(lock: Path) -> Iterator[None]:
             raise BusyError(
                 f"a daemon (pid {holder or 'unknown'}) already serves {lock.parent}: use it, or set RUND_HOME"
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk: the lock holds without it
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
         os.ftruncate(descriptor, 0)
     finally:
@@ -40,8 +41,9 @@ def locked_home(lock: Path) -> Iterator[None]:
 
 
 def check_file_system(home: Path) -> None:
-    """Raise `UnsupportedError` if ``home`` lies on a network file system."""
-    kind = _file_system(home.stat().st_dev, Path("/proc/self/mountinfo").read_text("utf-8", "replace"))
+    """Raise `UnsupportedError` if ``home`` lies, or would lie, on a network file system."""
+    present = next(folder for folder in (home, *home.parents) if folder.exists())
+    kind = _file_system(present.stat().st_dev, Path("/proc/self/mountinfo").read_text("utf-8", "replace"))
     if kind in _NETWORK:
         raise UnsupportedError(
             f"{home} is on a network file system ({kind}), where locks do not hold: set RUND_HOME to a local folder"

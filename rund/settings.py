@@ -127,6 +127,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 def _home(environ: Mapping[str, str]) -> tuple[Path, str]:
     given = environ.get("RUND_HOME")
     if given:
+        if not given.isprintable():
+            raise InvalidError(f"RUND_HOME is {given!r}: give a path of printable UTF-8")
         return Path(given).absolute(), "RUND_HOME"
     return Path(platformdirs.user_data_dir(APPLICATION)), "default"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,10 +18,7 @@ from rund.store.directories import PRIVATE, Directories
 from rund.store.reader import Reader
 
 _KEPT = 256
-
-
-class NoRoomError(Exception):
-    """The machine lacks what a start needs just now: the run waits and is started later."""
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class CannotStartError(Exception):
@@ -41,10 +38,12 @@ class _Program:
 class Launcher:
     """Prepares attempts in the folders of one home."""
 
-    def __init__(self, directories: Directories, *, socket: str, grace: float) -> None:
+    def __init__(self, directories: Directories, *, socket: str, grace: float, slots: int) -> None:
         self._directories = directories
         self._socket = socket
         self._grace = grace
+        self._slots = slots
+        self._processors = len(os.sched_getaffinity(0))
         self._programs: dict[tuple[str, str], _Program] = {}
 
     def command(self, reader: Reader, spec: Spec) -> CommandLine:
@@ -57,24 +56,15 @@ class Launcher:
         return command_line(program.operation, spec.flags, source_dir=folder, python=program.python)
 
     def submission(self, reader: Reader, run: Run, attempt: Attempt) -> Submission:
-        """The submission of ``attempt``, whose directories are made by it.
-
-        Raises `CannotStartError`, and `NoRoomError` where the disk is full.
-        """
+        """The submission of ``attempt``, whose directories `make_directories` makes.  Raises `CannotStartError`."""
         line = self.command(reader, attempt.spec)
         program = self._program(reader, attempt.spec)
-        try:
-            self._make(run.id, attempt)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-                raise NoRoomError(str(error)) from None
-            raise CannotStartError(f"its directory cannot be made: {error.strerror}") from None
         return Submission(
             token=attempt.token,
             directory=self._directories.attempt(attempt.token),
             cwd=self._directories.run(run.id),
             argv=line.argv,
-            environment=self._environment(run, attempt, program, line),
+            environment=self._environment(run, attempt, program, line) | self._shared(reader, run, attempt),
             grace=self._grace,
         )
 
@@ -91,7 +81,8 @@ class Launcher:
             self._programs[key] = program
         return program
 
-    def _make(self, run_id: str, attempt: Attempt) -> None:
+    def make_directories(self, run_id: str, attempt: Attempt) -> None:
+        """Make the directories of an attempt, with its inputs.  Raises OSError."""
         setup = attempt.spec.setup
         folder = self._directories.run(run_id)
         if setup.clean:
@@ -103,6 +94,17 @@ class Launcher:
             if not link.is_symlink() and not link.exists():
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(target)
+
+    def _shared(self, reader: Reader, run: Run, attempt: Attempt) -> dict[str, str]:
+        """What a trial has besides: its batch, and its share of the processors among those that may run at once."""
+        if run.batch is None:
+            return {}
+        jobs = reader.policy(run.batch).jobs
+        at_once = max(1, self._slots // attempt.spec.setup.slots)
+        share = max(1, self._processors // min(at_once, jobs or at_once))
+        environment: dict[str, str] = json.loads(reader.environment(attempt.spec.setup.environment))
+        threads = {name: str(share) for name in _THREADS if name not in environment}
+        return {"RUND_BATCH_ID": run.batch} | threads
 
     def _environment(self, run: Run, attempt: Attempt, program: _Program, line: CommandLine) -> dict[str, str]:
         setup = attempt.spec.setup

@@ -1,9 +1,12 @@
-"""Reads records, bytes to values; damaged ones raise, and no value ever contradicts itself."""
+"""Reads records, bytes to values; damaged ones raise, and no value ever contradicts itself.
+
+The decoders are made once, when this is imported: threads that make one of the same kind at the same time crash.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -12,10 +15,13 @@ from rund.model.facts import ExitRecord, StartRecord
 
 _Record = TypeVar("_Record", StartRecord, ExitRecord)
 
+_START: Final = msgspec.json.Decoder(StartRecord)
+_EXIT: Final = msgspec.json.Decoder(ExitRecord)
+
 
 def read_start(data: bytes) -> StartRecord:
     """The record in ``data``; raises `DamagedRecordError` if it holds none."""
-    record = _decode(data, StartRecord)
+    record = _decode(data, _START)
     if record is None:
         raise DamagedRecordError("it is empty")
     return record
@@ -23,18 +29,18 @@ def read_start(data: bytes) -> StartRecord:
 
 def read_exit(data: bytes) -> ExitRecord | None:
     """The record in ``data``, None if it was not written yet; raises `DamagedRecordError` if it is damaged."""
-    record = _decode(data, ExitRecord)
+    record = _decode(data, _EXIT)
     if record is not None and not _agrees(record):
         raise DamagedRecordError("its wait status and what it says of it do not agree")
     return record
 
 
-def _decode(data: bytes, kind: type[_Record]) -> _Record | None:
+def _decode(data: bytes, decoder: msgspec.json.Decoder[_Record]) -> _Record | None:
     body = unframe(data)
     if body is None:
         return None
     try:
-        return msgspec.json.decode(body, type=kind)
+        return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DamagedRecordError(f"it is not what it should be: {error}") from None
 

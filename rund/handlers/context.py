@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from rund.api.params import Params
-from rund.api.results import RunMap, run_map
+from rund.api.results import RunMap, batch_map, run_map
 from rund.broker import Broker
+from rund.engine.schedule import short_wait
 from rund.errors import ConflictError
 from rund.handlers.peer import Peer
 from rund.model.run import Run
+from rund.model.status import Status
 from rund.store.reader import Reader
 from rund.store.store import Store
 from rund.store.transaction import Transaction
@@ -53,11 +55,23 @@ class Context:
     limits: dict[str, int]
     now: Callable[[], float]
     new_id: Callable[[], str]
+    start_no_more: Callable[[], None]
     shut_down: Callable[[], None]
 
-    def run_map(self, run: Run) -> RunMap:
-        """The wire's map of ``run``."""
-        return run_map(run, str(self.store.directories.run(run.id)))
+    def run_map(self, reader: Reader, run: Run) -> RunMap:
+        """The wire's map of ``run``, from the state that ``reader`` sees."""
+        directory = str(self.store.directories.run(run.id))
+        if not run.is_batch:
+            return run_map(run, directory, reason=self._reason(reader, run))
+        optimizer, max_trials = reader.options(run.id)
+        return batch_map(run, directory, optimizer=optimizer, max_trials=max_trials, counts=reader.trial_counts(run.id))
+
+    def _reason(self, reader: Reader, run: Run) -> str | None:
+        """Why it is pending, in a few words; else why it ended."""
+        if run.status is not Status.PENDING:
+            return run.reason
+        paused, full = reader.is_paused(run), run.batch is not None and reader.is_full(run.batch)
+        return short_wait(run, paused=paused, batch_full=full)
 
     async def change(self, request: RequestKey | None, change: Callable[[Transaction], Reply]) -> Reply:
         """The reply of ``change``, after its commit; of a request that was made before, the reply of then.
@@ -94,5 +108,5 @@ def first_reply(reader: Reader, request: RequestKey) -> Reply | None:
 
 def resolve_all(reader: Reader, names: list[str], *, trash: bool = False) -> list[Run]:
     """The runs that ``names`` mean, each once, in their order; raises what `Reader.resolve` raises."""
-    found = {run.id: run for run in (reader.resolve(name, trash=trash) for name in names)}
+    found = {run.id: run for run in (reader.resolve(name, trash=trash) for name in dict.fromkeys(names))}
     return list(found.values())

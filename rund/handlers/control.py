@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from rund.api.params import PauseParams, ResumeParams, StartParams, StopParams
+from rund.api.results import RunMap
 from rund.engine import lifecycle
 from rund.errors import BusyError, InvalidError
 from rund.handlers.context import Call, Context, Reply, resolve_all
@@ -15,21 +17,37 @@ from rund.store.transaction import Transaction
 
 
 async def start(context: Context, call: Call[StartParams]) -> Reply:
-    """Queue staged runs."""
+    """Queue staged runs, and the staged trials of batches."""
 
     def change(transaction: Transaction) -> Reply:
-        runs = resolve_all(transaction, call.params.runs)
-        for run in runs:
-            _check_staged(run)
         now = context.now()
+        named = resolve_all(transaction, call.params.runs)
+        runs = [each for run in named for each in _startable(transaction, run)]
         queued = [lifecycle.queue(run, run.spec, now=now, place=transaction.next_place()) for run in runs]
         for run in queued:
             transaction.save_run(run)
+        for run in named:
+            if run.is_batch:
+                transaction.save_run(replace(run, started=now, stopped=None))
+                transaction.set_stopped(run.id, stopped=False)
         if queued:
             transaction.add_event(EventKind.QUEUED, now, [run.id for run in queued], status=Status.PENDING)
-        return {"runs": [context.run_map(run) for run in queued]}
+        transaction.settle(now)
+        return {"runs": present(context, transaction, named)}
 
     return await context.change(call.request, change)
+
+
+def _startable(transaction: Transaction, run: Run) -> list[Run]:
+    if not run.is_batch:
+        _check_staged(run)
+        return [run]
+    staged = [trial for trial in transaction.trials(run.id) if trial.status is Status.STAGED]
+    if not staged:
+        raise InvalidError(
+            f"batch {run.id[:8]} has no staged trials: runctl restart {run.id[:8]} --needed runs what is not completed"
+        )
+    return staged
 
 
 def _check_staged(run: Run) -> None:
@@ -44,54 +62,61 @@ async def stop(context: Context, call: Call[StopParams]) -> Reply:
 
     def change(transaction: Transaction) -> Reply:
         runs = resolve_all(transaction, call.params.runs)
-        return {"runs": [context.run_map(run) for run in stop_runs(transaction, runs, context.now())]}
+        stop_runs(transaction, runs, context.now())
+        return {"runs": present(context, transaction, runs)}
 
     return await context.change(call.request, change)
 
 
-def stop_runs(transaction: Transaction, runs: list[Run], now: float) -> list[Run]:
-    """What ``runs`` become by being stopped, saved, with the events that tell of it."""
-    stopped = [_stopped(transaction, run) for run in runs]
-    for before, after in zip(runs, stopped, strict=True):
-        if after != before:
-            transaction.save_run(after)
-    withdrawn = [after for before, after in zip(runs, stopped, strict=True) if before.status is Status.PENDING]
-    for status in Status:
-        ids = [run.id for run in withdrawn if run.status is status]
-        if ids:
-            transaction.add_event(EventKind.WITHDRAWN, now, ids, status=status, reason=lifecycle.STOPPED)
-    stopping = [run.id for run in stopped if run.status is Status.RUNNING]
-    if stopping:
-        transaction.add_event(EventKind.STOPPING, now, stopping, status=Status.RUNNING, reason=lifecycle.STOPPING)
-    return stopped
+def stop_runs(transaction: Transaction, named: list[Run], now: float) -> None:
+    """Stop ``named`` runs and the trials of the batches among them, and tell of it."""
+    runs = {run.id: run for run in named if not run.is_batch}
+    for batch in named:
+        if batch.is_batch:
+            transaction.set_stopped(batch.id, stopped=True)
+            runs |= {trial.id: trial for trial in transaction.live_trials(batch.id)}
+    transaction.withdraw_all((run for run in runs.values() if run.status is Status.PENDING), now)
+    running = [run for run in runs.values() if run.status is Status.RUNNING and lifecycle.stop(run) != run]
+    for run in running:
+        transaction.save_run(lifecycle.stop(run))
+    if running:
+        ids = [run.id for run in running]
+        transaction.add_event(EventKind.STOPPING, now, ids, status=Status.RUNNING, reason=lifecycle.STOPPING)
+    transaction.settle(now)
 
 
-def _stopped(transaction: Transaction, run: Run) -> Run:
-    match run.status:
-        case Status.PENDING:
-            last = transaction.attempt(run.id, run.attempts) if run.attempts else None
-            return lifecycle.withdraw(run, last, reason=lifecycle.STOPPED)
-        case Status.RUNNING:
-            return lifecycle.stop(run)
-        case Status.STAGED | Status.COMPLETED | Status.ERROR | Status.TERMINATED:
-            return run
+def present(context: Context, transaction: Transaction, runs: list[Run]) -> list[RunMap]:
+    """The maps of ``runs`` as they are now."""
+    found = (transaction.find(run.id) for run in runs)
+    return [context.run_map(transaction, run) for run in found if run is not None]
 
 
 async def pause(context: Context, call: Call[PauseParams]) -> Reply:
-    """Start nothing new; what runs goes on."""
+    """Start nothing new, of one batch or at all; what runs goes on."""
     return await _set_paused(context, call, paused=True)
 
 
 async def resume(context: Context, call: Call[ResumeParams]) -> Reply:
-    """Lift a pause."""
+    """Lift a pause, of one batch or of all."""
     return await _set_paused(context, call, paused=False)
 
 
 async def _set_paused(context: Context, call: Call[Any], *, paused: bool) -> Reply:
+    name: str | None = call.params.batch
+
     def change(transaction: Transaction) -> Reply:
-        if transaction.paused() is not paused:
+        kind = EventKind.PAUSED if paused else EventKind.RESUMED
+        if name is not None:
+            batch = transaction.resolve(name)
+            if not batch.is_batch:
+                raise InvalidError(f"batch: {batch.id[:8]} is a single run: only batches can be paused", field="batch")
+            transaction.set_batch_paused(batch.id, paused=paused)
+            transaction.add_event(kind, context.now(), [batch.id], batch=batch.id)
+        else:
             transaction.set_paused(paused=paused)
-            transaction.add_event(EventKind.PAUSED if paused else EventKind.RESUMED, context.now())
+            if not paused:
+                transaction.resume_batches()
+            transaction.add_event(kind, context.now())
         return {"paused": paused}
 
     return await context.change(call.request, change)

@@ -10,8 +10,6 @@ from rund.api.params import HelloParams, ShutdownParams, StatusParams
 from rund.errors import InvalidError, UnsupportedError
 from rund.handlers.context import Call, Context, Reply
 from rund.handlers.control import stop_runs
-from rund.handlers.waiting import until_ended
-from rund.model.run import Run
 from rund.store.reader import Reader
 from rund.store.transaction import Transaction
 
@@ -63,11 +61,20 @@ async def status(context: Context, _call: Call[StatusParams]) -> Reply:
 async def shutdown(context: Context, call: Call[ShutdownParams]) -> Reply:
     """Stop the daemon; runs go on without it, unless ``with_runs``."""
     if call.params.with_runs:
+        # What is queued from now on waits for the next daemon.
+        context.start_no_more()
 
-        def stop_all(transaction: Transaction) -> list[Run]:
-            return stop_runs(transaction, [*transaction.running(), *transaction.pending()], context.now())
+        def stop_all(transaction: Transaction) -> None:
+            runs = [*transaction.running(), *transaction.pending()]
+            batches = {run.batch for run in runs if run.batch is not None}
+            runs += [batch for batch in map(transaction.find, batches) if batch is not None]
+            stop_runs(transaction, runs, context.now())
 
-        stopped = await context.store.write(stop_all)
-        await until_ended(context, [run.id for run in stopped], None)
+        await context.store.write(stop_all)
+        while True:
+            bell = context.broker.bell
+            if not await context.store.read(lambda reader: reader.running()):
+                break
+            await bell.wait()
     context.shut_down()
     return {}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from rund.api.params import METHODS, ChangeParams, Params, read_params
 from rund.errors import InvalidError
@@ -26,6 +29,7 @@ HANDLERS: dict[str, Handler] = {
     "purge": trash.purge,
     "list": listing.list_runs,
     "show": listing.show,
+    "trials": listing.trials,
     "output": output.output,
     "wait": waiting.wait,
     "set": labels.set_attrs,
@@ -72,6 +76,7 @@ class Dispatcher:
 def _request_key(method: str, params: Params) -> RequestKey | None:
     if not isinstance(params, ChangeParams) or params.request_id is None:
         return None
-    # The repr of typed params tells 1 from 1.0 and from "1", and has its fields in one order.
-    digest = hashlib.blake2b(f"{method} {params!r}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    # JSON tells 1 from 1.0 and from "1"; sorted, for maps have no order.
+    text = json.dumps([method, msgspec.structs.asdict(params)], sort_keys=True, default=repr)
+    digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     return RequestKey(request_id=params.request_id, digest=digest)

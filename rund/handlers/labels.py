@@ -22,7 +22,7 @@ async def set_attrs(context: Context, call: Call[SetParams]) -> Reply:
             transaction.set_tags(run.id, run.tags)
         if changed:
             transaction.add_event(EventKind.CHANGED, context.now(), [run.id for run in changed])
-        return {"runs": [context.run_map(run) for run in changed]}
+        return {"runs": [context.run_map(transaction, run) for run in changed]}
 
     return await context.change(call.request, change)
 

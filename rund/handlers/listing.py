@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import anyio.to_thread
 
-from rund.api.params import ListParams, ShowParams
-from rund.api.results import attempt_map
+from rund.api.params import ListParams, ShowParams, TrialsParams
+from rund.api.results import attempt_map, bounded
 from rund.engine.schedule import waits_for
-from rund.errors import InvalidError
+from rund.errors import InvalidError, NotFoundError
 from rund.handlers.context import Call, Context, Reply
 from rund.handlers.output import read_tail
 from rund.model.operation import Operation
@@ -18,29 +20,91 @@ from rund.model.run import Run
 from rund.model.status import Status
 from rund.operations.hints import input_hint
 from rund.operations.stored import operation_from_json
-from rund.store.reader import Page, Reader, RunFilter
+from rund.store.listing import RunFilter
+from rund.store.reader import Reader
 
 _TAIL = 16_384  # bytes of output in which a hint is looked for
 
 
 async def list_runs(context: Context, call: Call[ListParams]) -> Reply:
-    """A page of runs, newest start first, from one committed state."""
+    """A page of runs, newest start first, or of a batch's trials, in order; from one committed state."""
     params = call.params
-    wanted = RunFilter(
-        status=_statuses(params.status),
-        operation=params.operation,
-        label=params.label,
-        tag=params.tag,
-        trash=params.trash,
-    )
+    if params.batch is not None and not params.orphans:
+        return await context.store.read(partial(_trials, context=context, params=params, name=params.batch))
     after = None if params.after is None else _cursor(params.after)
 
-    def query(reader: Reader) -> Page:
-        return reader.list_runs(wanted, limit=params.limit, after=after)
+    def query(reader: Reader) -> Reply:
+        batch = None if params.batch is None else _batch(reader, params.batch)
+        wanted = RunFilter(
+            status=_statuses(params.status),
+            operation=params.operation,
+            label=params.label,
+            tag=params.tag,
+            trash=params.trash,
+            orphans=params.orphans,
+            made_by=None if batch is None else batch.id,
+        )
+        page = reader.list_runs(wanted, limit=params.limit, after=after)
+        following = None if page.next is None else f"{page.next[0]!r}-{page.next[1]}"
+        return {
+            "runs": [context.run_map(reader, run) for run in page.runs],
+            "total": page.total,
+            "next": following,
+            "generation": None,
+        }
 
-    page = await context.store.read(query)
-    following = None if page.next is None else f"{page.next[0]!r}-{page.next[1]}"
-    return {"runs": [context.run_map(run) for run in page.runs], "total": page.total, "next": following}
+    return await context.store.read(query)
+
+
+def _batch(reader: Reader, name: str) -> Run:
+    batch = reader.resolve(name)
+    if not batch.is_batch:
+        raise InvalidError(f"batch: {batch.id[:8]} is a single run, and has no trials", field="batch")
+    return batch
+
+
+def _trials(reader: Reader, *, context: Context, params: ListParams, name: str) -> Reply:
+    batch = _batch(reader, name)
+    for given in ("operation", "label", "tag"):
+        if getattr(params, given) is not None:
+            raise InvalidError(f"{given}: not with batch, whose trials are listed in their order", field=given)
+    statuses = _statuses(params.status)
+    after = -1 if params.after is None else int(_cursor(params.after)[0])
+    counts = reader.trial_counts(batch.id)
+    trials = reader.trials(batch.id, after=after)
+    wanted = (trial for trial in trials if not statuses or trial.status in statuses)
+    page = list(islice(wanted, params.limit + 1))
+    shown = page[: params.limit]
+    return {
+        "runs": [context.run_map(reader, trial) for trial in shown],
+        "total": sum(counts[status] for status in statuses or Status),
+        "next": f"{float(shown[-1].position or 0)!r}-0" if len(page) > len(shown) else None,
+        "generation": batch.generation,
+    }
+
+
+async def trials(context: Context, call: Call[TrialsParams]) -> Reply:
+    """The ids of a list of trials that was committed, a page at a time; kept for an hour after the next one."""
+    params = call.params
+
+    def query(reader: Reader) -> Reply:
+        batch = _batch(reader, params.batch)
+        generation = batch.generation if params.generation is None else params.generation
+        ids = reader.committed_list(batch.id, generation or 0)
+        if ids is None:
+            raise NotFoundError(
+                f"generation {generation} of batch {batch.id[:8]} is not kept: its present one is {batch.generation}"
+            )
+        page = ids[params.after : params.after + params.limit]
+        following = params.after + len(page)
+        return {
+            "generation": generation,
+            "trials": page,
+            "total": len(ids),
+            "next": following if following < len(ids) else None,
+        }
+
+    return await context.store.read(query)
 
 
 def _statuses(names: list[str]) -> tuple[Status, ...]:
@@ -54,7 +118,7 @@ def _statuses(names: list[str]) -> tuple[Status, ...]:
 def _cursor(text: str) -> tuple[float, int]:
     time, _, key = text.rpartition("-")
     try:
-        return float(time), int(key)
+        return float(time), min(int(key), 2**62)
     except ValueError:
         raise InvalidError("after: give `next` of the reply before, as it is", field="after") from None
 
@@ -63,16 +127,17 @@ async def show(context: Context, call: Call[ShowParams]) -> Reply:
     """All that is known of one run, from one committed state."""
     params = call.params
 
-    def query(reader: Reader) -> tuple[Run, Operation, dict[str, Any]]:
+    def query(reader: Reader) -> tuple[str | None, Operation, dict[str, Any]]:
         run = reader.resolve(params.run)
         operation = operation_from_json(reader.operation(run.spec.setup.operation))
         environment = json.loads(reader.environment(run.spec.setup.environment)) if params.environment else None
+        attempts = reader.attempts(run.id)
         return (
-            run,
+            attempts[-1].token if run.status is Status.ERROR and attempts else None,
             operation,
             {
-                "run": context.run_map(run),
-                "attempts": [attempt_map(attempt) for attempt in reader.attempts(run.id)],
+                "run": dict(context.run_map(reader, run)) | _trial_ids(reader, run),
+                "attempts": [attempt_map(attempt) for attempt in attempts],
                 "operation": operation_map(operation),
                 "source": run.spec.setup.source,
                 "slots": run.spec.setup.slots,
@@ -80,14 +145,33 @@ async def show(context: Context, call: Call[ShowParams]) -> Reply:
                 "inputs": [name for name, _ in run.spec.setup.inputs],
                 "environment": environment,
                 "waits_for": _waits_for(context, reader, run),
+                "batch_options": _batch_options(reader, run),
             },
         )
 
-    run, operation, reply = await context.store.read(query)
+    token, operation, reply = await context.store.read(query)
     hint = None
-    if run.status is Status.ERROR:
-        hint = await anyio.to_thread.run_sync(_hint, context, run, operation)
+    if token is not None:
+        hint = await anyio.to_thread.run_sync(_hint, context, token, operation)
     return reply | {"hint": hint}
+
+
+def _trial_ids(reader: Reader, run: Run) -> dict[str, Any]:
+    """Of a batch: the ids of its trials in order, or how many there are if they are too many."""
+    return {"trials": bounded(reader.trial_ids(run.id))} if run.is_batch else {}
+
+
+def _batch_options(reader: Reader, run: Run) -> dict[str, Any] | None:
+    """How the trials of a batch are executed; None of a single run."""
+    if not run.is_batch:
+        return None
+    policy = reader.policy(run.id)
+    return {
+        "jobs": policy.jobs,
+        "retries": policy.retries,
+        "fail_fast": policy.fail_fast,
+        "paused": policy.paused,
+    }
 
 
 def _waits_for(context: Context, reader: Reader, run: Run) -> str | None:
@@ -95,11 +179,13 @@ def _waits_for(context: Context, reader: Reader, run: Run) -> str | None:
         return None
     used = sum(other.spec.setup.slots for other in reader.running())
     ahead = reader.ahead(run)
-    return waits_for(run, slots=context.slots, used=used, paused=reader.paused(), ahead=ahead)
+    jobs = None
+    if run.batch is not None and reader.room().get(run.batch) == 0:
+        jobs = reader.policy(run.batch).jobs
+    return waits_for(run, slots=context.slots, used=used, paused=reader.is_paused(run), ahead=ahead, jobs=jobs)
 
 
-def _hint(context: Context, run: Run, operation: Operation) -> str | None:
-    token = f"{run.id}-{run.starts}"
+def _hint(context: Context, token: str, operation: Operation) -> str | None:
     tail = read_tail(context.store.directories.attempt(token) / "output", _TAIL)
     return input_hint(tail.decode("utf-8", "replace"), operation)
 

@@ -1,4 +1,4 @@
-"""restart: run a run again, in place."""
+"""restart: run a run or a batch again, in place."""
 
 from __future__ import annotations
 
@@ -7,33 +7,31 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import anyio.to_thread
-
 from rund.api.params import RestartParams
 from rund.engine import lifecycle
 from rund.engine.restart import RestartAction, restart_action
 from rund.errors import BusyError, InvalidError
+from rund.handlers.batches import ChangedError, restart_batch
 from rund.handlers.context import Call, Context, Reply
-from rund.handlers.run import (
+from rund.handlers.replies import single_reply
+from rund.handlers.taking import (
     SourceGoneError,
     Taken,
-    assignments,
+    add_contents,
     check_slots,
-    keep_source,
+    find,
     read_environment,
-    reply,
     take_source,
+    with_contents,
 )
 from rund.model.event import EventKind
 from rund.model.operation import Operation
 from rund.model.run import Run, Spec
 from rund.model.status import Status
 from rund.model.values import trial_key
-from rund.operations.assign import BatchValueError, assign_flags
-from rund.operations.find import find_operation
-from rund.operations.stored import operation_from_json, operation_to_json
+from rund.operations.assign import BatchValueError, assign_flags, read_args, read_typed
+from rund.operations.stored import operation_from_json
 from rund.operations.update import same_flags, updated_flags
-from rund.store.reader import Reader
 from rund.store.transaction import Transaction
 
 
@@ -46,78 +44,94 @@ class _Wanted:
 
 
 async def restart(context: Context, call: Call[RestartParams]) -> Reply:
-    """Run a run again under its own id, with its flags changed by those given."""
+    """Run a run or a batch again under its own id, with its flags changed by those given."""
     params = call.params
     check_slots(context, params.slots)
     if params.update_env and params.env is None:
         raise InvalidError("env: update_env takes the environment from env: send it", field="env")
     while True:
-        taken = await _take(context, params) if params.update_source else None
+        run = await context.store.read(lambda reader: reader.resolve(params.run))
+        taken = await _take(context, run, copy=not params.dry_run) if params.update_source else None
         try:
-            return await context.change(call.request, partial(_restart, context=context, params=params, taken=taken))
-        except SourceGoneError:
+            if run.is_batch:
+                return await restart_batch(context, call, run.id, taken)
+            _check_single(params)
+            change = partial(_restart, context=context, params=params, before=run, taken=taken)
+            return await context.change(call.request, change)
+        except (SourceGoneError, ChangedError):
             continue
 
 
-def _restart(transaction: Transaction, *, context: Context, params: RestartParams, taken: Taken | None) -> Reply:
-    run = transaction.resolve(params.run)
-    wanted = _wanted(transaction, run, params, taken)
-    if params.stage:
-        return _restage(context, transaction, run, wanted, dry_run=params.dry_run)
+def _check_single(params: RestartParams) -> None:
+    """Raise `InvalidError` for an option that only a batch has."""
+    for name in ("rows", "optimizer", "max_trials", "jobs", "retries", "fail_fast"):
+        if getattr(params, name) is not None:
+            raise InvalidError(f"{name}: this is a single run or a trial: only a batch has it", field=name)
+
+
+def _restart(
+    transaction: Transaction, *, context: Context, params: RestartParams, before: Run, taken: Taken | None
+) -> Reply:
+    run = transaction.resolve(before.id)
+    if taken is not None and run.spec.setup.operation != before.spec.setup.operation:
+        raise ChangedError  # another client was faster: what was taken may be another operation's
+    environment = json.dumps(read_environment(params.env or {})) if params.update_env else None
+    wanted = _wanted(transaction, run, params, taken, environment)
     match restart_action(run, same_flags=wanted.same_flags, needed=params.needed):
         case RestartAction.BUSY:
             raise BusyError(_busy(run, needed=params.needed))
         case RestartAction.SKIP:
-            return reply(context, run, skipped=[run.id])
+            return single_reply(context, transaction, run, skipped=[run.id])
         case RestartAction.KEEP:
-            return reply(context, run, kept=[run.id])
+            return single_reply(context, transaction, run, kept=[run.id])
+        case RestartAction.QUEUE | RestartAction.QUEUE_AFTER_END if params.stage:
+            after, plan = _restaged(run, wanted), {"kept": [run.id]}
         case RestartAction.QUEUE:
             place = transaction.next_place()
-            after = lifecycle.queue(run, wanted.spec, now=context.now(), place=place)
+            after, plan = lifecycle.queue(run, wanted.spec, now=context.now(), place=place), {"restarted": [run.id]}
         case RestartAction.QUEUE_AFTER_END:
-            after = lifecycle.queue_after_end(run, wanted.spec)
-    if params.dry_run:
-        return reply(context, run, restarted=[run.id])
-    if taken is not None:
-        keep_source(context, transaction, wanted.spec.setup)
+            after, plan = lifecycle.queue_after_end(run, wanted.spec), {"restarted": [run.id]}
+    if not params.dry_run:
+        add_contents(context, transaction, wanted.spec.setup, taken, environment)
+        after = _save(transaction, run, after, same_flags=wanted.same_flags, now=context.now())
+    return single_reply(context, transaction, after, **plan)
+
+
+def _save(transaction: Transaction, run: Run, after: Run, *, same_flags: bool, now: float) -> Run:
+    """Save what the run has become, and tell of it; a trial whose flags change leaves its batch's trials."""
+    if run.batch is not None and not same_flags:
+        after = replace(after, batch=None, position=None)
     transaction.save_run(after)
-    transaction.add_event(EventKind.QUEUED, context.now(), [run.id], status=after.status, reason=after.reason)
-    return reply(context, after, restarted=[run.id])
+    if run.batch is not None and after.batch is None:
+        transaction.publish_left(run.batch, now)
+    kind = EventKind.CHANGED if after.status is Status.STAGED else EventKind.QUEUED
+    transaction.add_event(kind, now, [run.id], status=after.status, reason=after.reason, batch=after.batch)
+    return after
 
 
-def _restage(context: Context, transaction: Transaction, run: Run, wanted: _Wanted, *, dry_run: bool) -> Reply:
+def _restaged(run: Run, wanted: _Wanted) -> Run:
     if run.status is not Status.STAGED:
         raise InvalidError(
             f"stage: run {run.id[:8]} is {run.status}; a single run can be staged only before it has started",
             field="stage",
         )
-    after = replace(run, spec=wanted.spec)
-    if not dry_run and after != run:
-        transaction.save_run(after)
-        transaction.add_event(EventKind.CHANGED, context.now(), [run.id], status=after.status)
-    return reply(context, run if dry_run else after, kept=[run.id])
+    return replace(run, spec=wanted.spec)
 
 
-def _wanted(transaction: Transaction, run: Run, params: RestartParams, taken: Taken | None) -> _Wanted:
+def _wanted(
+    transaction: Transaction, run: Run, params: RestartParams, taken: Taken | None, environment: str | None
+) -> _Wanted:
     present = run.next_spec or run.spec
     setup, flags = present.setup, present.flags
     operation = operation_from_json(transaction.operation(setup.operation))
     if taken is not None:
         operation = taken.operation
         flags = updated_flags(operation, flags, setup.given)
-        setup = replace(
-            setup,
-            operation=transaction.add_operation(operation_to_json(operation)),
-            source=taken.source,
-            commit=taken.commit,
-        )
-    if params.update_env:
-        body = json.dumps(read_environment(params.env or {}))
-        setup = replace(setup, environment=transaction.add_environment(body))
+    setup = with_contents(setup, taken, environment)
     try:
         assigned = assign_flags(
             operation,
-            assignments(params.args, params.flags),
+            read_args(params.args) if params.args else read_typed(params.flags),
             base=flags,
             given=setup.given,
             force=params.force_flags,
@@ -159,14 +173,10 @@ def _busy(run: Run, *, needed: bool) -> str:
     )
 
 
-async def _take(context: Context, params: RestartParams) -> Taken:
-    """Take the operation as it is today."""
-
-    def query(reader: Reader) -> tuple[Operation, dict[str, str]]:
-        setup = reader.resolve(params.run).spec.setup
-        return operation_from_json(reader.operation(setup.operation)), json.loads(reader.environment(setup.environment))
-
-    operation, environment = await context.store.read(query)
-    find = partial(find_operation, operation.target, cwd=Path(operation.cwd), env=environment)
-    found = await anyio.to_thread.run_sync(find)
-    return await anyio.to_thread.run_sync(take_source, context, found)
+async def _take(context: Context, run: Run, *, copy: bool) -> Taken:
+    """Take the operation of ``run`` as it is today."""
+    setup = run.spec.setup
+    operation = operation_from_json(await context.store.read(lambda reader: reader.operation(setup.operation)))
+    environment = json.loads(await context.store.read(lambda reader: reader.environment(setup.environment)))
+    found = await find(operation.target, Path(operation.cwd), environment)
+    return await take_source(context, found, copy=copy)

@@ -23,29 +23,55 @@ async def delete(context: Context, call: Call[DeleteParams]) -> Reply:
     names = params.runs
     if params.stop:
         names = await context.store.write(lambda transaction: _stop(transaction, names, context.now()))
-        await until_ended(context, names, None)
+        await until_ended(context, names)
 
     def change(transaction: Transaction) -> Reply:
-        runs = resolve_all(transaction, names)
-        for run in runs:
-            if run.status in LIVE:
-                raise BusyError(
-                    f"run {run.id[:8]} is {run.status}: stop it first (runctl stop {run.id[:8]}), or delete with --stop"
-                )
         now = context.now()
+        runs = resolve_all(transaction, names)
+        if params.with_trials:
+            trials = (trial for batch in runs if batch.is_batch for trial in transaction.trials(batch.id))
+            runs = list({run.id: run for run in [*runs, *trials]}.values())
         for run in runs:
-            transaction.save_run(replace(run, deleted=now))
-        if runs:
-            transaction.add_event(EventKind.DELETED, now, [run.id for run in runs])
+            _check_rest(run)
+        for run in runs:
+            if run.is_batch:
+                _disband(transaction, run, {other.id for other in runs}, now)
+        leaving = {run.batch for run in runs if run.batch is not None} - {run.id for run in runs}
+        for run in runs:
+            found = transaction.find(run.id)
+            if found is not None:
+                transaction.save_run(replace(found, deleted=now, batch=None, position=None))
+        for batch_id in leaving:
+            transaction.publish_left(batch_id, now)
+        transaction.add_event(EventKind.DELETED, now, [run.id for run in runs])
         return {"runs": [run.id for run in runs]}
 
     return await context.change(call.request, change)
 
 
+def _check_rest(run: Run) -> None:
+    if run.status in LIVE:
+        what = "batch" if run.is_batch else "run"
+        raise BusyError(
+            f"{what} {run.id[:8]} is {run.status}: stop it first (runctl stop {run.id[:8]}), or delete with --stop"
+        )
+
+
+def _disband(transaction: Transaction, batch: Run, also: set[str], now: float) -> None:
+    """Set a batch's trials free; those that never started, and are not deleted by name, are erased."""
+    rows = transaction.trial_rows(batch.id)
+    unstarted = [row.id for row in rows if not row.attempts and row.id not in also]
+    transaction.delete_runs(unstarted)
+    transaction.free_trials(batch.id, (row.id for row in rows))
+    if unstarted:
+        transaction.add_event(EventKind.PURGED, now, unstarted, batch=batch.id)
+    if rows:
+        transaction.publish_left(batch.id, now)
+
+
 def _stop(transaction: Transaction, names: list[str], now: float) -> list[str]:
     runs = resolve_all(transaction, names)
-    live = [run for run in runs if run.status in LIVE]
-    stop_runs(transaction, live, now)
+    stop_runs(transaction, [run for run in runs if run.status in LIVE], now)
     return [run.id for run in runs]
 
 

@@ -1,0 +1,87 @@
+"""The daemon's socket: opened, written down for clients, and opened again if somebody removes it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+
+from rund.errors import InvalidError
+from rund.server.listener import Listener, inherited_listener, listen, remove
+
+# A runtime folder goes with the user's last session, and a daemon that outlives it must be found again.
+_LOOK: Final = 5.0  # seconds between looks whether the socket is still there
+
+_log = logging.getLogger(__name__)
+
+
+class Door:
+    """The socket at ``path``; the file ``note`` tells clients where it is."""
+
+    def __init__(self, path: Path, note: Path) -> None:
+        self._path = path
+        self._note = note
+        self._listener: Listener
+
+    @contextlib.contextmanager
+    def open(self, environ: Mapping[str, str]) -> Iterator[None]:
+        """Listen, on the socket that systemd handed over or on one of its own; raises `InvalidError`."""
+        inherited = inherited_listener(environ)
+        self._listener = inherited or listen(self._path)
+        self._write_note()
+        try:
+            yield
+        finally:
+            if inherited is None:
+                remove(self._path, self._listener)
+            self._listener.close()
+
+    async def serve(self, serve_clients: Callable[[socket.socket], Coroutine[Any, Any, None]]) -> None:
+        """Serve clients until cancelled, also those that come after the socket was removed and made again."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(serve_clients, self._listener)
+            while True:
+                await anyio.sleep(_LOOK)
+                if self._gone() and self._open_again():
+                    tasks.start_soon(serve_clients, self._listener)
+
+    def _gone(self) -> bool:
+        if self._listener.file is None:
+            return False  # another program's to keep
+        try:
+            found = self._path.lstat()
+        except OSError:
+            return True
+        return (found.st_dev, found.st_ino) != self._listener.file
+
+    def _open_again(self) -> bool:
+        try:
+            self._listener = listen(self._path)
+        except InvalidError as error:
+            _log.warning("the socket is gone, and cannot be made again: %s", error.message)
+            return False
+        self._write_note()
+        _log.warning("the socket was gone: it is at %s again", self._path)
+        return True
+
+    def _write_note(self) -> None:
+        """Replace the note in one step; a disk too full for it hinders no start, for the path is what it was."""
+        try:
+            if self._note.read_text("utf-8") == f"{self._path}\n":
+                return
+        except OSError:
+            pass  # there is none yet
+        try:
+            descriptor, name = tempfile.mkstemp(dir=self._note.parent, prefix=f".{self._note.name}-")
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(f"{self._path}\n")
+            Path(name).rename(self._note)
+        except OSError as error:
+            _log.warning("%s cannot be written: %s", self._note, error.strerror)

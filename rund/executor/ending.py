@@ -1,0 +1,154 @@
+"""Records what became of attempts: their ends, and those that are proven never to have run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import anyio.to_thread
+
+from rund.clock import now
+from rund.engine import lifecycle
+from rund.engine.lifecycle import End
+from rund.engine.recover import Alive, Ended, Finding, Lost, NeverRan, recover
+from rund.executor.facts import read_facts
+from rund.executor.framing import OUTPUT
+from rund.executor.persist import persist
+from rund.model.event import EventKind
+from rund.model.run import Attempt, Run
+from rund.model.status import Status
+from rund.operations.scalars import read_scalars
+from rund.store.reader import Reader
+from rund.store.store import Store
+from rund.store.transaction import Transaction
+
+Outcome = NeverRan | Lost | End
+_SCALARS_READ: Final = 1_048_576  # bytes at the end of an output in which scalars are looked for
+
+
+def token_of(run: Run) -> str:
+    """The token of the attempt that ``run`` is running."""
+    return f"{run.id}-{run.starts}"
+
+
+class Ends:
+    """Finds out and records what became of attempts, named by their tokens."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def outcomes(self, tokens: Collection[str]) -> dict[str, Outcome]:
+        """What became of attempts; one of which nobody can tell yet is left out."""
+        boots = await self._store.read(partial(_boots, tokens=tokens))
+        findings = await anyio.to_thread.run_sync(self._findings, boots)
+        return {token: outcome for token, outcome in findings.items() if not isinstance(outcome, Alive)}
+
+    async def record(self, outcomes: Mapping[str, Outcome]) -> None:
+        """Record outcomes, each once however often it is told."""
+        if outcomes:
+            await persist(self._store, partial(self._apply, outcomes=outcomes))
+
+    def _findings(self, boots: Mapping[str, str | None]) -> dict[str, Outcome | Alive]:
+        return {token: self._finding(token, boot) for token, boot in boots.items()}
+
+    def _finding(self, token: str, boot: str | None) -> Outcome | Alive:
+        directory = self._store.directories.attempt(token)
+        finding: Finding = recover(read_facts(directory, boot=boot))
+        return _end(finding, _scalars(directory / OUTPUT)) if isinstance(finding, Ended) else finding
+
+    def _apply(self, transaction: Transaction, *, outcomes: Mapping[str, Outcome]) -> None:
+        for token, outcome in outcomes.items():
+            run = transaction.find(_run_id(token))
+            if run is None or run.status is not Status.RUNNING or token_of(run) != token:
+                continue  # recorded before
+            attempt = transaction.attempt(run.id, run.attempts)
+            if attempt is not None:
+                self._apply_one(transaction, run, attempt, outcome)
+
+    def _apply_one(self, transaction: Transaction, run: Run, attempt: Attempt, outcome: Outcome) -> None:
+        time = now()
+        match outcome:
+            case NeverRan():
+                last = transaction.attempt(run.id, attempt.number - 1)
+                after = lifecycle.never_ran(run, attempt, last, now=time)
+                transaction.erase_attempt(run.id, attempt.number)
+                transaction.add_garbage([self._store.directories.garbage_of_attempt(attempt.token)])
+                transaction.save_run(after)
+                transaction.leave_changed([(run, after)], time)
+                kind = EventKind.QUEUED if after.status is Status.PENDING else EventKind.WITHDRAWN
+                transaction.add_event(kind, time, [run.id], status=after.status, reason=after.reason, batch=run.batch)
+            case Lost() if run.stopping:
+                how = End(status=Status.TERMINATED, reason=lifecycle.STOPPED, stopped=time)
+                _end_run(transaction, run, attempt, how)
+            case Lost():
+                _end_run(transaction, run, attempt, End(status=Status.ERROR, reason=outcome.reason, stopped=time))
+            case End():
+                _end_run(transaction, run, attempt, outcome)
+
+
+def _end_run(transaction: Transaction, run: Run, attempt: Attempt, how: End) -> None:
+    time = now()
+    after, over = lifecycle.end(run, attempt, how, now=time, place=transaction.next_place())
+    transaction.save_attempt(run.id, over)
+    transaction.save_run(after)
+    transaction.add_event(EventKind.ENDED, time, [run.id], status=how.status, reason=how.reason, batch=run.batch)
+    if after.status is Status.PENDING:  # a restart waited for this end
+        transaction.add_event(EventKind.QUEUED, time, [run.id], status=after.status, batch=run.batch)
+    else:
+        _after_end(transaction, after, how, time)
+
+
+def _after_end(transaction: Transaction, run: Run, how: End, time: float) -> None:
+    """Start a trial again that ended badly, or give up those that wait, as its batch has it."""
+    if run.batch is None or not lifecycle.ended_badly(how):
+        return
+    policy = transaction.policy(run.batch)
+    if run.retried < policy.retries:
+        again = lifecycle.retry(run, now=time, place=transaction.next_place())
+        transaction.save_run(again)
+        transaction.add_event(EventKind.QUEUED, time, [run.id], status=again.status, batch=run.batch)
+    elif policy.fail_fast:
+        live = transaction.live_trials(run.batch)
+        transaction.withdraw_all((trial for trial in live if trial.status is Status.PENDING), time)
+
+
+def _boots(reader: Reader, *, tokens: Collection[str]) -> dict[str, str | None]:
+    """The boot id that was recorded with the intent of each attempt."""
+    boots: dict[str, str | None] = {}
+    for token in tokens:
+        run = reader.find(_run_id(token))
+        attempt = None if run is None else reader.attempt(run.id, run.attempts)
+        boots[token] = None if attempt is None else attempt.boot_id
+    return boots
+
+
+def _run_id(token: str) -> str:
+    return token.partition("-")[0]
+
+
+def _end(found: Ended, scalars: dict[str, float]) -> End:
+    return End(
+        status=found.status,
+        reason=found.reason,
+        exit_status=found.exit_status,
+        signal=found.signal,
+        started=found.started,
+        stopped=found.stopped,
+        usage=found.usage,
+        scalars=scalars,
+    )
+
+
+def _scalars(path: Path) -> dict[str, float]:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            if not size:
+                return {}
+            file.seek(max(0, size - _SCALARS_READ))
+            return read_scalars(file.read(_SCALARS_READ).decode("utf-8", "replace"))
+    except OSError:
+        return {}

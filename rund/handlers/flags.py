@@ -1,0 +1,41 @@
+"""Reads the flags that a request gives: assignments, and the rows of a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+
+from rund.errors import InvalidError
+from rund.operations.assign import Assignment, read_args, read_typed
+from rund.operations.batch_files import read_batch_file, split_batch_file
+from rund.operations.batch_rows import BatchRows, check_rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenFlags:
+    """What a request says of flags: assignments, and the rows of a file (None: it names none)."""
+
+    assignments: list[Assignment]
+    rows: BatchRows | None
+
+
+async def read_given(args: list[str], flags: dict[str, Any], rows: list[dict[str, Any]] | None, cwd: str) -> GivenFlags:
+    """Read ``args`` or ``flags``, and ``rows`` or the batch file among the args, which is relative to ``cwd``.
+
+    Raises `InvalidError`, naming the flag, or the file and row.
+    """
+    if args and flags:
+        raise InvalidError("flags: give either args or flags, not both", field="flags")
+    file, others = split_batch_file(args)
+    if file is not None and rows is not None:
+        raise InvalidError("rows: give either rows or a file, not both", field="rows")
+    given = read_args(others) if args else read_typed(flags)
+    if rows is not None:
+        return GivenFlags(assignments=given, rows=check_rows(rows, "rows"))
+    if file is None:
+        return GivenFlags(assignments=given, rows=None)
+    path = Path(cwd) / file
+    return GivenFlags(assignments=given, rows=await anyio.to_thread.run_sync(read_batch_file, path))

@@ -1,0 +1,60 @@
+"""Generates a batch's trials for its handlers: outside the transaction, where it may take a while."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import anyio.to_thread
+
+from rund.engine.trials import generate
+from rund.model.batch import Prototype
+from rund.model.operation import Operation
+from rund.model.run import Setup
+from rund.model.space import Choices, LogUniform, Space, Uniform, space_values
+from rund.model.values import Flags, FlagValue
+from rund.operations.batch_rows import assign_rows, rows_from_json
+from rund.store.codec import flags_key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generated:
+    """Trials: their flags, and the keys by which they are matched."""
+
+    flags: Sequence[Flags]
+    keys: Sequence[bytes]
+
+
+async def generate_trials(prototype: Prototype, operation: Operation, setup: Setup, *, force: bool) -> Generated:
+    """Generate in a thread of its own; raises `rund.errors.InvalidError` for what cannot be generated."""
+    return await anyio.to_thread.run_sync(partial(_generate, prototype, operation, setup, force=force))
+
+
+def _generate(prototype: Prototype, operation: Operation, setup: Setup, *, force: bool) -> Generated:
+    space = prototype.space
+    rows = None
+    if prototype.rows is not None:
+        rows = assign_rows(operation, rows_from_json(prototype.rows), space=space, given=setup.given, force=force)
+    trials = generate(
+        space, rows, optimizer=prototype.optimizer, seed=setup.random_seed, max_trials=prototype.max_trials
+    )
+    flags = list(trials)
+    return Generated(flags=flags, keys=[flags_key(each) for each in flags])
+
+
+def shown_flags(space: Space) -> Flags:
+    """A batch's own flags, as the wire shows them: lists as lists, random functions as the text that gives them."""
+    return {name: _shown(value) for name, value in space_values(space).items()}
+
+
+def _shown(value: FlagValue | Choices | Uniform | LogUniform) -> FlagValue:
+    match value:
+        case Choices():
+            return list(value.values)
+        case Uniform():
+            return value.text or f"uniform[{value.low!r}:{value.high!r}]"
+        case LogUniform():
+            return value.text or f"loguniform[{value.low!r}:{value.high!r}]"
+        case _:
+            return value

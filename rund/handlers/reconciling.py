@@ -1,0 +1,242 @@
+"""Carries out the plan of a batch's restart, or of its making, in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+from rund.engine import lifecycle
+from rund.engine.reconcile import Decision, FreedAction, Known, Plan, TrialAction, reconcile
+from rund.errors import BusyError
+from rund.handlers.context import Context
+from rund.handlers.generating import Generated
+from rund.model.event import EventKind
+from rund.model.operation import Operation
+from rund.model.run import Run, Setup, Spec
+from rund.model.status import Status
+from rund.model.values import Flags, trial_key
+from rund.operations.update import flags_in
+from rund.store.batches import TrialRow
+from rund.store.codec import flags_key
+from rund.store.transaction import Transaction
+
+_NAMED = 3  # live runs that an error names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciliation:
+    """How a batch is to be reconciled with its generated trials."""
+
+    batch: Run  # with its setup and flags as they are from now on
+    operation: Operation  # that of its setup; a dry run has not added it to the store
+    generated: Generated
+    needed: bool
+    stage: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What was done with each run, by id; in a dry run ``created`` are flags."""
+
+    created: list[str] = field(default_factory=list)
+    restarted: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    taken_back: list[str] = field(default_factory=list)
+    orphaned: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    outdated: int = 0  # skipped though their source, environment or seed has changed
+
+
+def plan_of(transaction: Transaction, wanted: Reconciliation) -> Plan:
+    """What is to be done.  Raises `BusyError` if live runs forbid it."""
+    batch = wanted.batch
+    current = _known(transaction, transaction.trial_rows(batch.id), wanted)
+    orphans = _known(transaction, transaction.orphan_rows(batch.id), wanted)
+    plan = reconcile(current, orphans, wanted.generated.keys, needed=wanted.needed, stage=wanted.stage)
+    if plan.busy:
+        raise BusyError(_busy(batch, plan.busy))
+    return plan
+
+
+def outcome_of(transaction: Transaction, plan: Plan, setup: Setup, made: list[str]) -> Outcome:
+    """The ids of ``plan`` by what is done; ``made`` are those of the trials that it makes, in order."""
+    outcome = Outcome(created=made)
+    for decision in plan.decisions:
+        match decision.action:
+            case TrialAction.CREATE:
+                continue
+            case TrialAction.QUEUE | TrialAction.QUEUE_AFTER_END:
+                outcome.restarted.append(_id(decision))
+            case TrialAction.SKIP:
+                outcome.skipped.append(_id(decision))
+            case TrialAction.KEEP:
+                outcome.kept.append(_id(decision))
+        if decision.taken_back:
+            outcome.taken_back.append(_id(decision))
+    for run_id, action in plan.freed:
+        (outcome.deleted if action is FreedAction.DELETE else outcome.orphaned).append(run_id)
+    outcome.outdated = transaction.outdated(outcome.skipped, setup)
+    return outcome
+
+
+def apply_plan(
+    context: Context, transaction: Transaction, wanted: Reconciliation, plan: Plan, now: float
+) -> tuple[Run, Outcome]:
+    """Carry out ``plan`` and publish the list that follows from it; answers the batch as it is then."""
+    batch = wanted.batch
+    outcome = outcome_of(transaction, plan, batch.spec.setup, [])
+    _free(transaction, batch, plan, now)
+    listed: list[tuple[int, str]] = []
+    queued: list[tuple[int, str]] = []
+    kept: list[tuple[int, str]] = []
+    first = transaction.next_places(len(plan.decisions))  # trials wait in their order, whatever is done with each
+    for position, decision in enumerate(plan.decisions):
+        flags = wanted.generated.flags[position]
+        match decision.action:
+            case TrialAction.CREATE:
+                made = _make(context, transaction, wanted, position, flags, now, place=first + position)
+                outcome.created.append(made.id)
+            case TrialAction.QUEUE:
+                queued.append((position, _id(decision)))
+            case TrialAction.QUEUE_AFTER_END:
+                listed.append((position, _id(decision)))
+                run = _run(transaction, _id(decision))
+                spec = Spec(setup=batch.spec.setup, flags=flags)
+                transaction.save_run(lifecycle.queue_after_end(run, spec))
+            case TrialAction.SKIP:
+                listed.append((position, _id(decision)))
+            case TrialAction.KEEP:
+                kept.append((position, _id(decision)))
+    transaction.list_trials(batch.id, listed + kept)
+    _renew(transaction, wanted, kept)
+    _queue(transaction, wanted, queued, now, first=first)
+    return _publish(transaction, batch, outcome, wanted, now), outcome
+
+
+def _renew(transaction: Transaction, wanted: Reconciliation, kept: list[tuple[int, str]]) -> None:
+    """Give kept trials that still are to start the batch's present setup, and its flags in terms of its operation."""
+    operation = wanted.batch.spec.setup.operation
+    for position, run_id in transaction.of_other_operation(kept, operation):
+        run = _run(transaction, run_id)
+        flags = wanted.generated.flags[position]
+        if run.status in (Status.STAGED, Status.PENDING):
+            transaction.save_run(replace(run, spec=replace(run.spec, flags=flags)))
+        elif run.next_spec is not None:
+            transaction.save_run(replace(run, next_spec=replace(run.next_spec, flags=flags)))
+    transaction.renew_waiting(wanted.batch)
+
+
+def _queue(
+    transaction: Transaction, wanted: Reconciliation, queued: list[tuple[int, str]], now: float, *, first: int
+) -> None:
+    """Queue runs again; those of another operation take the generated flags, which equal theirs in its terms."""
+    operation = wanted.batch.spec.setup.operation
+    for position, run_id in transaction.of_other_operation(queued, operation):
+        run = _run(transaction, run_id)
+        flags = wanted.generated.flags[position]
+        transaction.save_run(lifecycle.queue(run, Spec(setup=run.spec.setup, flags=flags), now=now, place=0))
+    transaction.queue_trials(wanted.batch, queued, now, first=first)
+
+
+def _publish(transaction: Transaction, batch: Run, outcome: Outcome, wanted: Reconciliation, now: float) -> Run:
+    published, _ = transaction.publish(batch, now)
+    status = Status.STAGED if wanted.stage else Status.PENDING
+    for kind, ids, became in (
+        (EventKind.CREATED, outcome.created, status),
+        (EventKind.QUEUED, outcome.restarted, Status.PENDING),
+        (EventKind.PURGED, outcome.deleted, None),
+    ):
+        if ids:
+            transaction.add_event(kind, now, ids, status=became, batch=batch.id, generation=published.generation)
+    transaction.add_event(EventKind.TRIALS, now, [batch.id], batch=batch.id, generation=published.generation)
+    return published
+
+
+def _free(transaction: Transaction, batch: Run, plan: Plan, now: float) -> None:
+    withdrawn = [run_id for run_id, action in plan.freed if action is FreedAction.WITHDRAW]
+    transaction.free_trials(batch.id, [run_id for run_id, action in plan.freed if action is not FreedAction.DELETE])
+    transaction.delete_runs(run_id for run_id, action in plan.freed if action is FreedAction.DELETE)
+    transaction.withdraw_all([_run(transaction, run_id) for run_id in withdrawn], now)
+
+
+def _make(
+    context: Context,
+    transaction: Transaction,
+    wanted: Reconciliation,
+    position: int,
+    flags: Flags,
+    now: float,
+    *,
+    place: int,
+) -> Run:
+    batch = wanted.batch
+    spec = Spec(setup=batch.spec.setup, flags=flags)
+    made = Run(
+        id=context.new_id(),
+        operation=batch.operation.removesuffix("+"),
+        spec=spec,
+        status=Status.STAGED,
+        created=now,
+        made_by=batch.id,
+        batch=batch.id,
+        position=position,
+    )
+    if not wanted.stage:
+        made = lifecycle.queue(made, spec, now=now, place=place)
+    transaction.add_run(made)
+    return made
+
+
+def _known(transaction: Transaction, rows: list[TrialRow], wanted: Reconciliation) -> list[Known[bytes]]:
+    known: list[Known[bytes]] = []
+    for row in rows:
+        key = row.flags_key
+        same = row.setup.operation == wanted.batch.spec.setup.operation
+        if row.requeued or not same:
+            key = _key_in(_run(transaction, row.id), wanted.operation, same=same)
+        known.append(
+            Known(
+                id=row.id,
+                key=key,
+                status=row.status,
+                started=row.attempts > 0,
+                stopping=row.stopping,
+                requeued=row.requeued,
+            )
+        )
+    return known
+
+
+def _key_in(run: Run, operation: Operation, *, same: bool) -> bytes:
+    """The key of a run's flags in terms of ``operation``: its own (``same``) or a newer one.
+
+    A run that is being stopped, and then runs again with other flags, is matched by none: its key is its own alone.
+    """
+    now = flags_in(operation, run.spec.flags)
+    then = now if run.next_spec is None else flags_in(operation, run.next_spec.flags)
+    if trial_key(now) != trial_key(then):
+        return run.id.encode()
+    return flags_key(run.spec.flags if same else now)
+
+
+def _busy(batch: Run, live: tuple[str, ...]) -> str:
+    short = batch.id[:8]
+    named = ", ".join(run_id[:8] for run_id in islice(live, _NAMED)) + (", ..." if len(live) > _NAMED else "")
+    return (
+        f"batch {short} has {len(live)} running or pending trials ({named}): wait for it (runctl wait {short}),"
+        f" stop it (runctl stop {short}), or give --needed to leave those as they are"
+    )
+
+
+def _run(transaction: Transaction, run_id: str) -> Run:
+    run = transaction.find(run_id)
+    if run is None:
+        raise KeyError(run_id)
+    return run
+
+
+def _id(decision: Decision) -> str:
+    if decision.id is None:
+        raise ValueError(decision)
+    return decision.id
