@@ -1,5 +1,7 @@
 """The client of rund: ``with runctl.connect() as rund: run = rund.run("train.py", flags={"lr": 0.1}); run.wait()``.
 
+Where a flag has several values, ``rund.run`` makes a batch: ``batch.trials()``, ``batch.counts``.
+
 ``async with runctl.connect_async() as rund:`` has the same names, to be awaited.  Errors are those of `rund.errors`;
 `NoDaemonError` is raised where no daemon answers.  What is asked for is loaded then: the command line is a part of this
 package, and starts often.

@@ -8,10 +8,14 @@ from rund.api.results import AttemptMap, EventMap, PlanMap, RunMap
 
 
 class RunAnswer(TypedDict):
-    """Of ``run`` and ``restart``."""
+    """Of ``run`` and ``restart``; ``trials`` is None of a single run, and a count where they are too many to list."""
 
     run: RunMap | None
+    generation: int | None
+    trials: list[str] | int | None
     plan: PlanMap
+    truncated: bool
+    outdated: int
 
 
 class RunsAnswer(TypedDict):
@@ -31,6 +35,7 @@ class ListAnswer(RunsAnswer):
 
     total: int
     next: str | None
+    generation: int | None
 
 
 class WaitAnswer(RunsAnswer):
@@ -49,15 +54,27 @@ class OperationMap(TypedDict):
     flags: list[dict[str, Any]]
 
 
+class BatchOptionsMap(TypedDict):
+    """How a batch's trials are executed."""
+
+    jobs: int | None
+    retries: int
+    fail_fast: bool
+    paused: bool
+
+
 class ShowAnswer(TypedDict):
     """Of ``show``."""
 
     run: RunMap
     attempts: list[AttemptMap]
     operation: OperationMap
+    slots: int
+    priority: int
     environment: dict[str, str | bytes] | None
     waits_for: str | None
     hint: str | None
+    batch_options: BatchOptionsMap | None
 
 
 class OutputAnswer(TypedDict):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TEXT = "text"
 WHOLE = "whole number"
 SECONDS = "number of seconds"
+BOUND = "whole number or all"
 
 
 class Option:
@@ -105,6 +106,11 @@ class Arguments:
         value = self._values.get(key)
         return value if isinstance(value, int) else None
 
+    def bound(self, key: str) -> int | str | None:
+        """The option's whole number, or ``all``, or None."""
+        value = self._values.get(key)
+        return value if isinstance(value, int | str) else None
+
     def seconds(self, key: str) -> float | None:
         """The option's number of seconds, or None."""
         value = self._values.get(key)
@@ -168,9 +174,16 @@ def _take(option: Option, name: str, text: str | None, rest: Iterable[str], valu
         values[option.key] = [*_listed(values.get(option.key)), text]
         return
     try:
-        values[option.key] = {TEXT: str, WHOLE: int, SECONDS: float}[option.kind](text)
+        values[option.key] = _READERS[option.kind](text)
     except ValueError:
         raise UsageError(f"{name} takes a {option.kind}, not {text!r}") from None
+
+
+def _bound(text: str) -> int | str:
+    return text if text == "all" else int(text)
+
+
+_READERS: dict[str, Callable[[str], Value]] = {TEXT: str, WHOLE: int, SECONDS: float, BOUND: _bound}
 
 
 def _listed(value: Value | None) -> list[str]:

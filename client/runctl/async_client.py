@@ -91,11 +91,11 @@ class AsyncClient:
         return await open_connection(path, self._environ)
 
     async def run(self, operation: str | os.PathLike[str], **options: Unpack[RunOptions]) -> AsyncRun:
-        """Make a run of ``operation`` and queue it."""
+        """Make a run of ``operation``, or a batch where a flag has several values, and queue it."""
         return AsyncRun(self, (await self.call("run", **run_params(operation, options)))["run"])
 
     async def restart(self, run: str | AsyncRun, **options: Unpack[RestartOptions]) -> AsyncRun:
-        """Run a run again, in place."""
+        """Run a run or a batch again, in place."""
         (name,) = names_of([run])
         return AsyncRun(self, (await self.call("restart", **restart_params(name, options)))["run"])
 
@@ -104,7 +104,7 @@ class AsyncClient:
         return AsyncRun(self, (await self.call("show", run=run))["run"])
 
     async def runs(self, **options: Unpack[ListOptions]) -> list[AsyncRun]:
-        """Runs, newest start first."""
+        """Runs, newest start first; of a batch its trials in order."""
         return [AsyncRun(self, attrs) for attrs in (await self.call("list", **list_params(options)))["runs"]]
 
     async def start(self, *runs: str | AsyncRun) -> None:
@@ -123,9 +123,9 @@ class AsyncClient:
         take_attrs(runs, answer["runs"])
         return bool(answer["done"])
 
-    async def delete(self, *runs: str | AsyncRun, stop: bool = False) -> None:
-        """Move runs to the trash; with ``stop`` those too that run."""
-        await self.call("delete", runs=names_of(runs), stop=stop)
+    async def delete(self, *runs: str | AsyncRun, stop: bool = False, with_trials: bool = False) -> None:
+        """Move runs to the trash; with ``stop`` those too that run; ``with_trials``: the trials of batches too."""
+        await self.call("delete", runs=names_of(runs), stop=stop, with_trials=with_trials)
 
     async def restore(self, *runs: str | AsyncRun) -> None:
         """Take runs out of the trash."""
@@ -135,13 +135,13 @@ class AsyncClient:
         """Free runs of the trash for good: those given, or with ``everything`` all."""
         await self.call("purge", runs=None if everything else names_of(runs))
 
-    async def pause(self) -> None:
-        """Start nothing new."""
-        await self.call("pause")
+    async def pause(self, batch: str | AsyncRun | None = None) -> None:
+        """Start nothing new, of one batch or at all."""
+        await self.call("pause", batch=None if batch is None else names_of([batch])[0])
 
-    async def resume(self) -> None:
-        """Lift a pause."""
-        await self.call("resume")
+    async def resume(self, batch: str | AsyncRun | None = None) -> None:
+        """Lift a pause, of one batch or of all."""
+        await self.call("resume", batch=None if batch is None else names_of([batch])[0])
 
     async def status(self) -> StatusAnswer:
         """How the daemon is."""

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from runctl.environment import sent_environment
 
@@ -28,6 +28,16 @@ class _Options(TypedDict, total=False):
     """Make it ready and start nothing."""
     needed: bool
     """Do nothing if it is completed with these flags."""
+    rows: Sequence[Mapping[str, object]]
+    """A batch's trials, or grids of them: flags by name, one map each."""
+    optimizer: str
+    """Of a batch: ``grid`` or ``random``."""
+    retries: int
+    """How often a trial that ends badly is started again by itself."""
+    fail_fast: bool
+    """Withdraw the trials that wait when one ends badly."""
+    cwd: str | os.PathLike[str]
+    """Where the operation, or a file of trials, is looked for; the working folder if not given."""
     force_flags: bool
     """Take flags that the operation does not know."""
 
@@ -39,8 +49,10 @@ class RunOptions(_Options, total=False):
     tags: Sequence[str]
     inputs: Sequence[str]
     """Files and folders of the project to link into the run's directory."""
-    cwd: str | os.PathLike[str]
-    """Where the operation is looked for; the working folder if not given."""
+    max_trials: int
+    """Of a batch: how many trials at most; of random search how many, 20 if not given."""
+    jobs: int
+    """Of a batch: how many trials at once at most."""
     env: Mapping[str, str | bytes]
     """The run's environment; if not given this process's, with its interpreter's folder first in PATH."""
 
@@ -48,6 +60,10 @@ class RunOptions(_Options, total=False):
 class RestartOptions(_Options, total=False):
     """What a run is restarted with."""
 
+    max_trials: int | Literal["all"]
+    """Of a batch: how many trials at most; ``all`` lifts it."""
+    jobs: int | Literal["all"]
+    """Of a batch: how many trials at once at most; ``all`` lifts it."""
     clean: bool
     """Empty its directory first."""
     update_source: bool
@@ -63,6 +79,10 @@ class ListOptions(TypedDict, total=False):
     operation: str
     label: str
     tag: str
+    batch: str
+    """The trials of this batch, in its order."""
+    orphans: bool
+    """Runs that a batch made and no longer lists; with ``batch``: that one."""
     trash: bool
     limit: int
     """No more than these, 20 if not given."""
@@ -83,7 +103,8 @@ def run_params(operation: str | os.PathLike[str], options: RunOptions) -> dict[s
 def restart_params(run: str, options: RestartOptions) -> dict[str, Any]:
     """The params of ``restart``."""
     env = client_environment() if options.get("update_env") else None
-    return {"run": run, **_plain(dict(options)), "env": env}
+    cwd = os.fspath(options.get("cwd", Path.cwd()))
+    return {"run": run, **_plain(dict(options)), "cwd": cwd, "env": env}
 
 
 def list_params(options: ListOptions) -> dict[str, Any]:

@@ -85,11 +85,11 @@ class Client:
         return reach(self._environ, start=self._start)
 
     def run(self, operation: str | os.PathLike[str], **options: Unpack[RunOptions]) -> Run:
-        """Make a run of ``operation`` and queue it."""
+        """Make a run of ``operation``, or a batch where a flag has several values, and queue it."""
         return Run(self, self.call("run", **run_params(operation, options))["run"])
 
     def restart(self, run: str | Run, **options: Unpack[RestartOptions]) -> Run:
-        """Run a run again, in place."""
+        """Run a run or a batch again, in place."""
         (name,) = names_of([run])
         return Run(self, self.call("restart", **restart_params(name, options))["run"])
 
@@ -98,7 +98,7 @@ class Client:
         return Run(self, self.call("show", run=run)["run"])
 
     def runs(self, **options: Unpack[ListOptions]) -> list[Run]:
-        """Runs, newest start first."""
+        """Runs, newest start first; of a batch its trials in order."""
         return [Run(self, attrs) for attrs in self.call("list", **list_params(options))["runs"]]
 
     def start(self, *runs: str | Run) -> None:
@@ -117,9 +117,9 @@ class Client:
         take_attrs(runs, answer["runs"])
         return bool(answer["done"])
 
-    def delete(self, *runs: str | Run, stop: bool = False) -> None:
-        """Move runs to the trash; with ``stop`` those too that run."""
-        self.call("delete", runs=names_of(runs), stop=stop)
+    def delete(self, *runs: str | Run, stop: bool = False, with_trials: bool = False) -> None:
+        """Move runs to the trash; with ``stop`` those too that run; ``with_trials``: the trials of batches too."""
+        self.call("delete", runs=names_of(runs), stop=stop, with_trials=with_trials)
 
     def restore(self, *runs: str | Run) -> None:
         """Take runs out of the trash."""
@@ -129,13 +129,13 @@ class Client:
         """Free runs of the trash for good: those given, or with ``everything`` all."""
         self.call("purge", runs=None if everything else names_of(runs))
 
-    def pause(self) -> None:
-        """Start nothing new."""
-        self.call("pause")
+    def pause(self, batch: str | Run | None = None) -> None:
+        """Start nothing new, of one batch or at all."""
+        self.call("pause", batch=None if batch is None else names_of([batch])[0])
 
-    def resume(self) -> None:
-        """Lift a pause."""
-        self.call("resume")
+    def resume(self, batch: str | Run | None = None) -> None:
+        """Lift a pause, of one batch or of all."""
+        self.call("resume", batch=None if batch is None else names_of([batch])[0])
 
     def status(self) -> StatusAnswer:
         """How the daemon is."""

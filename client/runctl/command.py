@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import sys
+# First of all: Ctrl-C while modules are being loaded ends the process without a traceback.  The signal module itself
+# costs more than all that it guards.
+import _signal  # type: ignore[import-not-found]  # CPython's own, without stubs
 
-from runctl.failures import BROKEN_PIPE, INCOMPLETE, INTERRUPTED, exit_status
-from runctl.screen import plain
-from rund.errors import RundError
+_INTERRUPT = 2  # SIGINT
+_handler = _signal.signal(_INTERRUPT, _signal.SIG_DFL)
+
+import os  # noqa: E402
+import sys  # noqa: E402
+
+from runctl.failures import BROKEN_PIPE, INCOMPLETE, INTERRUPTED, exit_status  # noqa: E402
+from runctl.screen import plain  # noqa: E402
+from rund.errors import RundError  # noqa: E402
 
 TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
 if TYPE_CHECKING:
@@ -19,6 +26,8 @@ def main(given: Sequence[str] | None = None) -> int:
     try:
         _open_streams()
         from runctl.dispatch import dispatch
+
+        _signal.signal(_INTERRUPT, _handler)
 
         status = dispatch(sys.argv[1:] if given is None else given)
         sys.stdout.flush()

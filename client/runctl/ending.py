@@ -33,12 +33,29 @@ def run_exit_status(run: RunMap) -> int:
 
 
 def ending_line(run: RunMap) -> str | None:
-    """What is said of a run that is not live any more; None if it completed."""
+    """What is said of a run, or a batch, that is not live any more; None if it completed."""
     name = short(run["id"])
-    reason = f": {run['reason']}" if run["reason"] else ""
     if run["status"] == "completed":
         return None
+    if "counts" in run:
+        from runctl.tally import summary
+
+        return summary(run)  # type: ignore[arg-type]  # what has counts is a batch
     if run["status"] == "staged":
-        return f"Run {name} is staged{reason}; `runctl start {name}` starts it"
-    how = "ended in error" if run["status"] == "error" else f"was {run['status']}"
-    return f"Run {name} {how}{reason}"
+        return f"Run {name} is staged{_because(run['reason'])}; `runctl start {name}` starts it"
+    return f"Run {name} {_how(run['status'])}{_because(run['reason'])}"
+
+
+def trial_ending_line(run_id: str, status: str | None, reason: str | None) -> str | None:
+    """What is said of an attempt of a trial that has ended; None if it completed."""
+    if status == "completed":
+        return None
+    return f"Trial {short(run_id)} {_how(status or 'terminated')}{_because(reason)}"
+
+
+def _how(status: str) -> str:
+    return "ended in error" if status == "error" else f"was {status}"
+
+
+def _because(reason: str | None) -> str:
+    return f": {reason}" if reason else ""

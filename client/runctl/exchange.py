@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from runctl.failures import NoDaemonError
-from rund.errors import InternalError, InvalidError, error_from_text
+from rund.errors import InternalError, InvalidError, RundError, error_from_text
 from rund.protocol import (
     CLIENT,
     CLOSED,
     NEED_DATA,
     Connection,
     EncodingError,
+    Notification,
     ProtocolError,
     Response,
     encode_request,
@@ -29,6 +30,7 @@ class Exchange:
         self._last = 0
         self._open = 0  # requests whose answer has not been taken
         self._answers: dict[int, Response] = {}
+        self._farewell: str | None = None  # why the daemon is about to close the connection
 
     @property
     def settled(self) -> bool:
@@ -52,17 +54,24 @@ class Exchange:
     def receive(self, data: bytes) -> None:
         """Take what was read from the daemon; ``b""`` is the end of its stream.
 
-        Raises `NoDaemonError` at the end of the stream.
+        Raises `NoDaemonError` at the end of the stream, or the error that the daemon gave as its reason.
         """
         try:
             self._protocol.receive_data(data)
             while (message := self._protocol.next_message()) is not NEED_DATA:
                 if message is CLOSED:
-                    raise NoDaemonError("the daemon has closed the connection: its log tells why")
+                    raise self._closed()
+                if isinstance(message, Notification) and message.method == "error" and isinstance(message.params, list):
+                    self._farewell = " ".join(map(str, message.params))
                 if isinstance(message, Response):
                     self._answers[message.msgid] = message
         except ProtocolError as error:
             raise InternalError(f"what the daemon answered cannot be read: {error.message}") from None
+
+    def _closed(self) -> RundError:
+        if self._farewell is None:
+            return NoDaemonError("the daemon has closed the connection: its log tells why")
+        return error_from_text(self._farewell)
 
     def answered(self, number: int) -> bool:
         """Whether request ``number`` has its answer."""

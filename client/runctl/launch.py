@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from runctl.connection import Connection
 
+_STORE = "rund.db"
+# What a client and a daemon leave in a home before it has a store.
+_BEFORE_THE_STORE = {"lock", "start.lock", "rund.log", "socket", "runs", "attempts", "sources", "removed"}
 PATIENCE = 20.0  # seconds until a daemon must answer
 _BETWEEN_TRIES = 20  # milliseconds
 _COMMAND = (sys.executable, "-m", "rund")
@@ -40,6 +43,7 @@ def launch(environ: Mapping[str, str], *, command: Sequence[str] = _COMMAND, pat
     """
     folder = places.home(environ)
     _check_allowed(environ, folder)
+    _check_home(folder)
     deadline = time.monotonic() + patience
     try:
         Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -50,6 +54,16 @@ def launch(environ: Mapping[str, str], *, command: Sequence[str] = _COMMAND, pat
         return _wait_for_lock(lock, environ, deadline) or _start(environ, folder, command, deadline)
     finally:
         os.close(lock)
+
+
+def _check_home(folder: str) -> None:
+    """Leave nothing in a folder that the daemon would refuse."""
+    try:
+        present = set(os.listdir(folder))  # noqa: PTH208 - names are all that is wanted
+    except OSError:
+        return  # told when it is used
+    if present - _BEFORE_THE_STORE and _STORE not in present:
+        raise NoDaemonError(f"{folder} holds other things and no store of rund: set RUND_HOME to a new folder")
 
 
 def _check_allowed(environ: Mapping[str, str], folder: str) -> None:

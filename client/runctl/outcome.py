@@ -9,10 +9,13 @@ from runctl.screen import described, put, put_json, say, short
 
 TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from runctl.answers import RunAnswer
     from runctl.arguments import Arguments
     from runctl.connection import Connection
-    from rund.api.results import PlanMap, RunMap
+    from rund.api.results import RunMap
 
 
 def carry_on(arguments: Arguments, daemon: Connection, answer: RunAnswer, last: int) -> int:
@@ -20,11 +23,21 @@ def carry_on(arguments: Arguments, daemon: Connection, answer: RunAnswer, last: 
     if arguments.flag("json"):
         put_json(answer)
         return DONE
+    if answer.get("trials") is not None:
+        from runctl.batch_outcome import carry_on_batch
+
+        return carry_on_batch(arguments, daemon, answer, last)
     run = answer["run"]
-    if arguments.flag("dry-run") or run is None:
-        _say_plan(run, answer["plan"])
+    plan: dict[str, list[Any]] = {
+        part: ids for part, ids in answer["plan"].items() if isinstance(ids, list)
+    }  # of one run: never counts
+    if arguments.flag("print-trials"):
+        _print_flags(plan["created"])
         return DONE
-    skipped = run["id"] in answer["plan"]["skipped"]
+    if arguments.flag("dry-run") or run is None:
+        _say_plan(run, plan)
+        return DONE
+    skipped = run["id"] in plan["skipped"]
     if skipped:
         say(_skipping(run["id"]))
     if arguments.flag("detach"):
@@ -32,18 +45,25 @@ def carry_on(arguments: Arguments, daemon: Connection, answer: RunAnswer, last: 
         return DONE
     if skipped:
         return DONE
-    if run["id"] in answer["plan"]["kept"]:
+    if run["id"] in plan["kept"]:
         say(f"Keeping {short(run['id'])} because it is {run['status']} (--needed)")
     if is_live(run):
         # What runs already is shown from its beginning, unless it is what a restart waits to see the end of.
-        shown = run["status"] == "running" and run["id"] not in answer["plan"]["restarted"]
+        shown = run["status"] == "running" and run["id"] not in plan["restarted"]
         return follow(daemon, run, last, copied=run["attempts"] - shown)
     how = f", `runctl start {short(run['id'])}` starts it" if run["status"] == "staged" else ""
     say(f"{run['status'].capitalize()} {described(run)}{how}")
     return DONE
 
 
-def _say_plan(run: RunMap | None, plan: PlanMap) -> None:
+def _print_flags(made: list[Any]) -> None:
+    from rund.model.values import format_flags
+
+    for flags in made:
+        put(format_flags(flags))
+
+
+def _say_plan(run: RunMap | None, plan: Mapping[str, list[Any]]) -> None:
     """Say what would happen."""
     from rund.model.values import format_flags
 

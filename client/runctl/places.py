@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 
+from rund.errors import InvalidError
+
 TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,6 +21,8 @@ def home(environ: Mapping[str, str]) -> str:
     """The absolute path of the home that ``environ`` means."""
     given = environ.get("RUND_HOME")
     if given:
+        if not given.isprintable():
+            raise InvalidError(f"RUND_HOME is {given!r}: give a path of printable UTF-8")
         return absolute(given)
     return absolute(f"{_data_folder(environ)}/rund")
 

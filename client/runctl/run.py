@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from runctl.calls import OUTPUT_PATIENCE, RestartOptions
 from runctl.run_view import RunView
+from runctl.trial_pages import TrialPages
 
 if TYPE_CHECKING:
     from runctl.answers import OutputAnswer
@@ -29,8 +30,15 @@ class Run(RunView):
         """Wait until it is neither running nor pending; False if ``timeout`` seconds have passed before that."""
         return self._client.wait(self, timeout=timeout)
 
+    def trials(self) -> list[Run]:
+        """Of a batch: its trials, in order, as one committed list."""
+        pages = TrialPages(self.id)
+        while (params := pages.wanted()) is not None:
+            pages.take(self._client.call("list", **params))
+        return [Run(self._client, attrs) for attrs in pages.runs]
+
     def start(self) -> None:
-        """Queue it, if it is staged."""
+        """Queue it, if it is staged; a batch's staged trials."""
         self._client.start(self)
 
     def stop(self, *, wait: bool = True) -> None:
@@ -42,9 +50,9 @@ class Run(RunView):
         self.attrs = self._client.restart(self, **options).attrs
         return self
 
-    def delete(self, *, stop: bool = False) -> None:
-        """Move it to the trash; with ``stop`` also if it runs."""
-        self._client.delete(self, stop=stop)
+    def delete(self, *, stop: bool = False, with_trials: bool = False) -> None:
+        """Move it to the trash; with ``stop`` also if it runs; ``with_trials``: a batch's trials too."""
+        self._client.delete(self, stop=stop, with_trials=with_trials)
 
     def set_label(self, text: str | None) -> None:
         """Give it a label, or take it away."""

@@ -49,6 +49,16 @@ class RunView:
         return Path(self.attrs["dir"])
 
     @property
+    def is_batch(self) -> bool:
+        """Whether it generates and owns trials."""
+        return "trial_count" in self.attrs
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Of a batch: how many of its trials have each status; empty of a single run."""
+        return dict(self.attrs.get("counts", {}))
+
+    @property
     def exit_status(self) -> int | None:
         """Its exit code, if it ended with one."""
         status: int | None = self.attrs["exit_status"]

@@ -8,6 +8,7 @@ import sys
 TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
 if TYPE_CHECKING:
     from rund.api.results import RunMap
+    from rund.model.values import Flags
 
 SHORT = 8  # digits of an id that are shown
 _LISTED = 20  # runs that one message names before it gives a count
@@ -90,7 +91,12 @@ def counted(ids: list[str]) -> str:
 
 def described(run: RunMap) -> str:
     """``6d0f7a11: echo.py (x=1.0, y=2)``."""
+    return f"{short(run['id'])}: {run['operation']}{described_flags(run['flags'])}"
+
+
+def described_flags(flags: Flags) -> str:
+    """`` (x=1.0, y=2)``, to stand after a name; nothing where there are no flags."""
     from rund.model.values import format_flags
 
-    flags = format_flags(run["flags"])
-    return f"{short(run['id'])}: {run['operation']}{f' ({flags})' if flags else ''}"
+    text = format_flags(flags)
+    return f" ({text})" if text else ""

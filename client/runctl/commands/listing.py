@@ -1,7 +1,4 @@
-"""``runctl list``: lists runs.
-
-A batch and its orphans will be asked for by ``--batch`` and ``--orphans``, two more params of the one request.
-"""
+"""``runctl list``: lists runs, or the trials of a batch."""
 
 from __future__ import annotations
 
@@ -33,6 +30,8 @@ def list_runs(arguments: Arguments) -> int:
             operation=arguments.text("op"),
             label=arguments.text("label"),
             tag=arguments.text("tag"),
+            batch=arguments.text("batch"),
+            orphans=arguments.flag("orphans") or None,
             trash=arguments.flag("trash") or None,
             limit=arguments.number("n"),
         )
@@ -75,6 +74,8 @@ COMMANDS = {
             Option("--op", value="NAME", meaning="only runs of this operation"),
             Option("--label", value="TEXT", meaning="only runs with this label"),
             Option("--tag", value="TAG", meaning="only runs with this tag"),
+            Option("--batch", value="BATCH", meaning="the trials of this batch, in its order"),
+            Option("--orphans", meaning="only runs that a batch made and no longer lists; with --batch: of that batch"),
             Option("--trash", meaning="runs in the trash"),
             Option("-n", value="N", kind=WHOLE, meaning="no more than N (default: 20)"),
         ),

@@ -31,6 +31,9 @@ def logs(arguments: Arguments) -> int:
         last = daemon.answer(before)["last"]
         answer: ShowAnswer = daemon.answer(seen)
         run = answer["run"]
+        if answer["batch_options"] is not None:
+            name = short(run["id"])
+            raise UsageError(f"{name} is a batch, and has no output: `runctl list --batch {name}` names its trials")
         attempt = attempt or run["attempts"]
         if not arguments.flag("follow"):
             _show(daemon, run, attempt, arguments.number("tail"))

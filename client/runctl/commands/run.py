@@ -9,16 +9,19 @@ from runctl.arguments import WHOLE, Arguments, Command, Option
 from runctl.environment import interpreter_folder, sent_environment
 from runctl.outcome import carry_on
 from runctl.reach import reach_for
+from runctl.rows import split_rows
 
 
 def run(arguments: Arguments) -> int:
     """Make the run, and follow it unless told otherwise; answers the run's own exit status."""
+    args, rows = split_rows(arguments.words[1:])
     with reach_for(arguments) as daemon:
         before = daemon.send("events")
         made = daemon.send(
             "run",
             operation=arguments.words[0],
-            args=arguments.words[1:],
+            args=args,
+            rows=rows,
             cwd=working_folder(),
             env=client_environment(),
             label=arguments.text("label"),
@@ -29,8 +32,13 @@ def run(arguments: Arguments) -> int:
             priority=arguments.number("priority"),
             stage=arguments.flag("stage"),
             needed=arguments.flag("needed"),
-            dry_run=arguments.flag("dry-run"),
+            dry_run=arguments.flag("dry-run") or arguments.flag("print-trials"),
             force_flags=arguments.flag("force-flags"),
+            optimizer=arguments.text("optimizer"),
+            max_trials=arguments.number("max-trials"),
+            jobs=arguments.number("jobs"),
+            retries=arguments.number("retries"),
+            fail_fast=arguments.flag("fail-fast"),
         )
         last = daemon.answer(before)["last"]
         return carry_on(arguments, daemon, daemon.answer(made), last)
@@ -52,18 +60,25 @@ SLOTS = Option("--slots", value="N", kind=WHOLE, meaning="slots that the run tak
 PRIORITY = Option("--priority", value="N", kind=WHOLE, meaning="pending runs with a higher number start first")
 STAGE = Option("--stage", meaning="make it ready, and start nothing until `runctl start`")
 DRY_RUN = Option("--dry-run", meaning="say what would be done, and change nothing")
+OPTIMIZER = Option(
+    "--optimizer", value="NAME", meaning="of a batch: grid (all combinations of lists) or random (draws)"
+)
+RETRIES = Option("--retries", value="N", kind=WHOLE, meaning="of a batch: start a trial that ends badly N times again")
+FAIL_FAST = Option("--fail-fast", meaning="of a batch: withdraw what waits at the first trial that ends badly")
 FORCE_FLAGS = Option("--force-flags", meaning="take flags that the operation does not know")
 
 COMMANDS = {
     "run": Command(
         "run",
-        "OPERATION [NAME=VALUE...]",
+        "OPERATION [NAME=VALUE...] [@FILE]",
         "Run a script, an executable or an entry of rund.toml, and follow it; Ctrl-C leaves it running.",
         more="Exits with the run's own code, with 128+n for signal n, and with 0 only if the run completed."
-        " With --json it does not follow.",
+        " With --json it does not follow. Several values for a flag (x=[1,2,3], x=loguniform[1e-5:1e-1]) make a batch"
+        " of trials, and so does a file with a trial on each row: @trials.csv, or @- for JSON lines on standard input."
+        " A batch exits with 0 if all its trials completed, else with 1.",
         action=run,
         least=1,
-        example="runctl run train.py lr=0.1 layers=2",
+        example="runctl run train.py 'lr=[0.1,0.01]' layers=2",
         options=(
             DETACH,
             Option("--label", value="TEXT", meaning="label of the run"),
@@ -79,6 +94,12 @@ COMMANDS = {
             PRIORITY,
             STAGE,
             Option("--needed", meaning="do nothing if a completed run with the same flags and source is there"),
+            OPTIMIZER,
+            Option("--max-trials", value="N", kind=WHOLE, meaning="of a batch: no more than N trials"),
+            Option("--jobs", value="N", kind=WHOLE, meaning="of a batch: no more than N trials at once"),
+            RETRIES,
+            FAIL_FAST,
+            Option("--print-trials", meaning="print the flags of each trial on a line, and change nothing"),
             DRY_RUN,
             FORCE_FLAGS,
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from runctl.arguments import Arguments, Command, Option
+from runctl.batch_page import SHOWN, batch_facts, trial_lines
 from runctl.failures import DONE
 from runctl.reach import reach_for
 from runctl.screen import plain, put, put_json
@@ -23,10 +24,13 @@ def show(arguments: Arguments) -> int:
     """Show one run."""
     with reach_for(arguments) as daemon:
         answer = daemon.call("show", run=arguments.words[0], environment=arguments.flag("env"))
+        listed = None
+        if answer["batch_options"] is not None and not arguments.flag("json"):
+            listed = daemon.call("list", batch=answer["run"]["id"], limit=SHOWN)
     if arguments.flag("json"):
         put_json(answer)
     else:
-        put(plain("\n".join(run_page(answer))))
+        put(plain("\n".join([*run_page(answer), *([] if listed is None else trial_lines(answer["run"], listed))])))
     return DONE
 
 
@@ -47,6 +51,8 @@ def _facts(run: RunMap, answer: ShowAnswer) -> Iterator[tuple[str, str | None]]:
     yield "id", run["id"]
     yield "operation", f"{run['operation']}  ({answer['operation']['project_dir']})"
     yield "status", f"{run['status']}: {run['reason']}" if run["reason"] else run["status"]
+    if answer["batch_options"] is not None:
+        yield from batch_facts(run, answer["batch_options"])  # type: ignore[arg-type]  # what has options is a batch
     yield "waits for", answer["waits_for"]
     yield "hint", answer["hint"]
     yield "label", run["label"]
@@ -96,7 +102,7 @@ COMMANDS = {
     "show": Command(
         "show",
         "RUN",
-        "Show all that is known of a run: its flags, times, directory and attempts.",
+        "Show all that is known of a run: its flags, times, directory and attempts; of a batch its options and trials.",
         action=show,
         least=1,
         most=1,

@@ -23,7 +23,7 @@ COMMANDS = {
     "start": Command(
         "start",
         "RUN...",
-        "Queue runs that are staged; `runctl logs -f RUN` follows one.",
+        "Queue runs that are staged, and the staged trials of batches; `runctl logs -f RUN` follows a run.",
         action=start,
         least=1,
         example="runctl start 1f2e3d4c",

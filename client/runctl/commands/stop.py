@@ -18,7 +18,7 @@ def stop(arguments: Arguments) -> int:
         answer = daemon.call("stop", runs=arguments.words)
         ids = [run["id"] for run in answer["runs"]]
         if waits and ids:
-            answer = daemon.call("wait", runs=ids)
+            answer = daemon.call("wait", runs=ids, attempts=True)
     if arguments.flag("json"):
         put_json(answer)
     else:
@@ -30,7 +30,8 @@ COMMANDS = {
     "stop": Command(
         "stop",
         "RUN...",
-        "End runs and all that they started, and wait for their end; runs that wait are withdrawn.",
+        "End runs and all that they started, and wait for their end; runs that wait are withdrawn, and so is what waits"
+        " of a batch.",
         action=stop,
         least=1,
         example="runctl stop 1f2e3d4c",

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 def delete(arguments: Arguments) -> int:
     """Move the runs to the trash."""
     with reach_for(arguments) as daemon:
-        answer = daemon.call("delete", runs=arguments.words, stop=arguments.flag("stop"))
+        answer = daemon.call(
+            "delete",
+            runs=arguments.words,
+            stop=arguments.flag("stop"),
+            with_trials=arguments.flag("with-trials") or None,
+        )
     ids = answer["runs"]
     back = f"; `runctl restore {short(ids[0])}` brings it back" if len(ids) == 1 else ""
     return _tell(arguments, answer, "Deleted", after=back)
@@ -71,7 +76,11 @@ COMMANDS = {
         action=delete,
         least=1,
         example="runctl delete 1f2e3d4c",
-        options=(Option("--stop", meaning="stop first what runs or waits"),),
+        more="A batch's trials are set free, and those that never started are deleted for good.",
+        options=(
+            Option("--stop", meaning="stop first what runs or waits"),
+            Option("--with-trials", meaning="of a batch: its trials too"),
+        ),
     ),
     "restore": Command(
         "restore",
