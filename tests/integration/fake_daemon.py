@@ -164,6 +164,9 @@ class Story:
             "attempts": [],
             "operation": operation,
             "environment": None,
+            "slots": 1,
+            "priority": 0,
+            "batch_options": None,
             "waits_for": self.waits_for,
             "hint": self.hint,
         }

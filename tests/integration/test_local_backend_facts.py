@@ -71,12 +71,13 @@ def test_without_a_free_descriptor_nothing_is_concluded(tmp_path: Path, spare: i
     for name in (SHIM_LOCK, TRIAL_LOCK):
         (tmp_path / name).symlink_to("nowhere")
     (tmp_path / EXIT).write_bytes(bytes(RECORD_SIZE))
+    boot = boot_id()  # read while there still are descriptors
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(descriptors())
     fillers = [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) for _ in range(highest + 2)]
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(fillers) + 1 + spare, hard))
     try:
-        facts = read_facts(tmp_path, boot=boot_id())
+        facts = read_facts(tmp_path, boot=boot)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         for filler in fillers:

@@ -11,13 +11,14 @@ import pytest
 
 from rund.broker import Broker
 from rund.engine import lifecycle
-from rund.errors import AmbiguousError, BusyError, FullError, InvalidError, NotFoundError, UnsupportedError
+from rund.errors import AmbiguousError, BusyError, FullError, InternalError, NotFoundError, UnsupportedError
 from rund.model.event import EventKind
 from rund.model.status import Status
-from rund.store.cleaning import remove_garbage
+from rund.store.cleaning import clean_up, note_leftovers, remove_garbage
 from rund.store.directories import Directories
+from rund.store.listing import RunFilter
 from rund.store.migrate import migrations
-from rund.store.reader import Reader, RunFilter
+from rund.store.reader import Reader
 from rund.store.store import Store, prepare
 from rund.store.transaction import Transaction
 from tests.integration.conftest import AddRun
@@ -222,17 +223,17 @@ async def test_equal_flags_are_found_by_value_and_type(directories: Directories,
     await store.close()
 
 
-async def test_what_nothing_needs_is_removed_and_what_is_needed_again_is_not(
+async def test_what_nothing_needs_is_removed_and_what_is_needed_is_not(
     directories: Directories, add_run: AddRun
 ) -> None:
     store = Store(directories, Broker().ring)
-    for digest in ("1" * 32, "2" * 32):
+    for digest in ("1" * 32, "2" * 32, "3" * 32):
         directories.source(digest).mkdir()
 
     def add(transaction: Transaction) -> None:
         for number, source in ((1, "1" * 32), (2, "2" * 32)):
             run = add_run(transaction, number)
-            setup = replace(run.spec.setup, source=source)
+            setup = replace(run.spec.setup, source=source, environment=transaction.add_environment(f"{{{source}}}"))
             transaction.save_run(replace(run, spec=replace(run.spec, setup=setup)))
             directories.run(run.id).mkdir(parents=True)
 
@@ -248,22 +249,91 @@ async def test_what_nothing_needs_is_removed_and_what_is_needed_again_is_not(
     assert not directories.run(first).exists()
     assert not directories.source("1" * 32).exists()
     assert directories.source("2" * 32).is_dir()
+    assert directories.source("3" * 32).is_dir(), "perhaps somebody is about to need it"
     assert not list((directories.home / "removed").iterdir())
+    count = await store.read(
+        lambda reader: reader.connection.execute("SELECT count(*) FROM environments").fetchone()[0]
+    )
+    assert count == 2, "an environment goes with the last run that needs it"
+    await clean_up(store, await note_leftovers(store))
+    assert not directories.source("3" * 32).exists(), "nobody is, when a daemon starts"
+    assert directories.source("2" * 32).is_dir()
     await store.close()
 
 
-async def test_events_that_are_old_are_forgotten(directories: Directories) -> None:
+async def test_a_folder_that_a_run_has_closed_to_its_owner_is_removed_too(directories: Directories) -> None:
+    folder = directories.run("0" * 32)
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "file").write_text("x")
+    (folder / "link").symlink_to("/etc")
+    (folder / "deep").chmod(0o500)
+    folder.chmod(0o500)
+    directories.take_away([str(folder.relative_to(directories.home))], lambda: "taken")
+    directories.remove_taken()
+    assert not list((directories.home / "removed").iterdir())
+
+
+async def test_the_writer_goes_on_with_a_new_connection_when_even_the_roll_back_fails(
+    directories: Directories, add_run: AddRun
+) -> None:
+    store = Store(directories, Broker().ring)
+
+    def break_it(transaction: Transaction) -> None:
+        add_run(transaction, 1)
+        transaction.connection.close()
+        transaction.connection.execute("SELECT 1")
+
+    with pytest.raises(InternalError, match="could not be written"):
+        await store.write(break_it)
+    await store.write(lambda transaction: add_run(transaction, 2))
+    page = await store.read(lambda reader: reader.list_runs(RunFilter(), limit=9, after=None))
+    assert [int(run.id[:8], 16) for run in page.runs] == [2]
+    await store.close()
+
+
+async def test_readers_are_as_many_as_are_needed_at_once_and_no_more(directories: Directories) -> None:
+    store = Store(directories, Broker().ring)
+    for _ in range(3):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(50):
+                tasks.start_soon(store.read, Reader.paused)
+    assert len(store._connections) <= 4
+    await store.close()
+
+
+async def test_a_damaged_row_is_left_out_and_the_rest_is_served(directories: Directories, add_run: AddRun) -> None:
+    store = Store(directories, Broker().ring)
+
+    def add(transaction: Transaction) -> None:
+        for number in (1, 2):
+            add_run(transaction, number)
+        transaction.connection.execute("UPDATE runs SET flags = '{bad}' WHERE id LIKE '00000001%'")
+
+    await store.write(add)
+    page = await store.read(lambda reader: reader.list_runs(RunFilter(), limit=9, after=None))
+    assert [int(run.id[:8], 16) for run in page.runs] == [2]
+    await store.close()
+
+
+async def test_events_that_are_old_are_forgotten_a_bounded_number_at_once(directories: Directories) -> None:
     store = Store(directories, Broker().ring)
     week = 7 * 86_400.0
 
     def add(transaction: Transaction) -> None:
-        transaction.add_event(EventKind.PAUSED, 1.0)
-        transaction.add_event(EventKind.RESUMED, week)
-        transaction.forget_old_events(week + 2.0)
+        for number in range(2000):
+            transaction.add_event(EventKind.PAUSED, float(number % 2))
+        assert (transaction.first_event(), transaction.last_event()) == (1, 2000), "none is old yet"
+        for _ in range(600):
+            transaction.add_event(EventKind.RESUMED, week + 5)
 
     await store.write(add)
-    assert [event.number for event in await store.read(lambda reader: reader.events(0, 9))] == [2]
-    assert await store.read(lambda reader: (reader.first_event(), reader.last_event())) == (2, 2)
+    first, last = await store.read(lambda reader: (reader.first_event(), reader.last_event()))
+    assert last == 2600
+    assert 1 < first <= 2001, "some are forgotten, and not all at once"
+    for _ in range(9):
+        await store.write(lambda transaction: transaction.forget_old_events(week + 5))
+    kept = await store.read(lambda reader: reader.events(0, 5000))
+    assert [event.number for event in kept] == list(range(2001, 2601))
     await store.close()
 
 
@@ -302,6 +372,6 @@ def test_an_illegal_row_cannot_be_stored(directories: Directories, add_run: AddR
     connection.close()
 
 
-def test_an_unknown_kind_of_change_is_a_fault(directories: Directories) -> None:
-    with pytest.raises(InvalidError, match="lost"):
+def test_a_content_that_is_missing_is_a_fault_of_the_store(directories: Directories) -> None:
+    with pytest.raises(InternalError, match="lost"):
         Reader(sqlite3.connect(directories.database)).operation("0" * 32)

@@ -11,9 +11,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.process.batch_client import BatchClient
 
 BIN = Path(sys.executable).parent
 DEADLINE = 60.0
@@ -146,3 +149,13 @@ def served(machine: Machine) -> Machine:
     """A machine with a daemon."""
     machine.start()
     return machine
+
+
+@pytest.fixture
+def batches(served: Machine) -> Iterator[BatchClient]:
+    """A client of a machine with a daemon."""
+    from tests.process.batch_client import BatchClient  # it uses this module
+
+    client = BatchClient(served)
+    yield client
+    client.close()

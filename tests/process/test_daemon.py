@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.process.conftest import BIN, Machine, wait_until
 
 
@@ -25,7 +27,8 @@ def test_runs_outlive_a_killed_daemon_and_the_next_one_takes_them_back(machine: 
     wait_until(lambda: ran.exists() and len(ran.read_text().split()) == 10)
     machine.kill()
     machine.start(RUND_SLOTS="10")
-    assert machine.json("status")["counts"]["running"] == 10
+    counts = machine.json("status")["counts"]
+    assert counts["running"] + counts["completed"] == 10, counts
     machine.ctl("wait", *ids, check=True)
     for number, run_id in enumerate(ids):
         run = machine.json("show", run_id)["run"]
@@ -204,7 +207,7 @@ def test_a_folder_of_other_things_is_no_home_and_stays_as_it_is(machine: Machine
     assert stat.S_IMODE(machine.home.stat().st_mode) == 0o755
 
 
-def test_a_daemon_that_is_out_of_descriptors_or_files_still_tells_what_is_wrong(machine: Machine) -> None:
+def test_a_home_that_cannot_be_made_is_told_in_one_line(machine: Machine) -> None:
     blocked = machine.folder / "file"
     blocked.write_text("")
     refused = subprocess.run(
@@ -214,3 +217,55 @@ def test_a_daemon_that_is_out_of_descriptors_or_files_still_tells_what_is_wrong(
     assert refused.returncode == 1
     assert len(refused.stderr.splitlines()) == 1
     assert os.fspath(blocked) in refused.stderr
+
+
+def test_a_socket_that_was_removed_is_made_again(served: Machine) -> None:
+    socket = served.socket
+    socket.unlink()
+    socket.parent.rmdir()
+    wait_until(lambda: served.ctl("status", "--no-start").returncode == 0)
+    assert stat.S_IMODE(socket.stat().st_mode) == 0o600
+    assert len(served.processes()) <= 2, "the daemon and its fork server, and no other"
+
+
+def test_a_full_disk_stops_no_reading_and_work_goes_on_when_there_is_room(machine: Machine) -> None:
+    machine.home.mkdir(mode=0o700)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs", machine.home], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("only root may mount a small file system")
+    try:
+        daemon = machine.start()
+        machine.script("wait.py", "import os\nprint('up')\nwhile not os.path.exists('go'):\n    pass\nprint('down')\n")
+        run = machine.json("run", "-d", "wait.py")["run"]
+        wait_until(lambda: machine.ctl("logs", run["id"]).stdout == "up\n")
+        ballast = machine.home / "runs" / "ballast"
+        fill(ballast)
+        (Path(run["dir"]) / "go").symlink_to("/")
+        refused = machine.ctl("run", "wait.py", "-d")
+        assert refused.returncode == 1
+        assert "full" in refused.stderr
+        assert machine.json("list")["runs"][0]["id"] == run["id"]
+        machine.kill()
+        assert daemon.poll() is not None
+        machine.start()
+        assert machine.json("show", run["id"])["run"]["id"] == run["id"]
+        ballast.unlink()
+        machine.ctl("wait", run["id"], check=True)
+        assert machine.json("show", run["id"])["run"]["status"] == "completed"
+        assert machine.ctl("logs", run["id"]).stdout == "up\ndown\n"
+        machine.close()
+    finally:
+        subprocess.run(["umount", "-l", machine.home], check=False)
+
+
+def fill(path: Path) -> None:
+    """Leave no block free."""
+    with path.open("wb", buffering=0) as file:
+        for size in (65_536, 4096, 1):
+            try:
+                while file.write(b"x" * size) == size:
+                    pass
+            except OSError:
+                continue

@@ -171,3 +171,12 @@ def test_a_restart_that_is_withdrawn_is_undone_whole() -> None:
 def test_the_start_of_a_run_that_does_not_wait_is_impossible() -> None:
     with pytest.raises(Exception, match="cannot start"):
         started(made(), 1.0)
+
+
+def test_a_run_shows_the_same_flags_by_type_and_of_another_operation_those_that_both_have():
+    run = made(1)
+    one, other = run.spec, replace(run.spec, setup=replace(run.spec.setup, operation="f" * 32))
+    for flags, same in (({"x": 1}, True), ({"x": 1.0}, False), ({"x": 1, "w": 2}, False)):
+        assert lifecycle.shows_same_flags(run, replace(run, spec=replace(one, flags=flags))) is same
+    for flags, same in (({"x": 1, "w": 2}, True), ({"w": 2}, True), ({"x": 2, "w": 2}, False)):
+        assert lifecycle.shows_same_flags(run, replace(run, spec=replace(other, flags=flags))) is same

@@ -14,7 +14,7 @@ from rund.model.values import Flags, format_value, value_key
 from rund.operations.hints import missing_file
 from rund.operations.scalars import read_scalars
 from rund.operations.stored import operation_from_json, operation_to_json
-from rund.operations.update import same_flags, updated_flags
+from rund.operations.update import flags_in, same_flags, updated_flags
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(),
@@ -128,3 +128,11 @@ def test_a_run_matches_as_if_it_had_the_new_defaults():
 def test_an_executable_that_takes_any_flag_keeps_those_given():
     program = Operation(name="p", kind=OperationKind.EXECUTABLE, entry="/p", project_dir="/", cwd="/", target="p")
     assert updated_flags(program, {"a": 1, "b": 2}, {"b"}) == {"b": 2}
+
+
+def test_flags_are_told_in_the_terms_of_another_operation():
+    assert flags_in(NEW, {"batch-size": 4, "gone": 1, "lr": 0.5}) == {
+        flag.name: {"lr": 0.5, "batch_size": 4}.get(flag.name, flag.default) for flag in NEW.flags
+    }
+    program = Operation(name="go", kind=OperationKind.EXECUTABLE, entry="go", project_dir="/", cwd="/", target="/go")
+    assert flags_in(program, {"any": 1}) == {"any": 1}

@@ -46,7 +46,12 @@ def test_an_environment_and_folder_that_are_given_stand_as_they_are() -> None:
 
 
 def test_a_restart_sends_an_environment_only_to_be_taken() -> None:
-    assert restart_params("1f2e", {"needed": True}) == {"run": "1f2e", "needed": True, "env": None}
+    assert restart_params("1f2e", {"needed": True}) == {
+        "run": "1f2e",
+        "needed": True,
+        "cwd": str(Path.cwd()),
+        "env": None,
+    }
     assert "PATH" in restart_params("1f2e", {"update_env": True})["env"]
 
 

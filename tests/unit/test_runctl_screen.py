@@ -178,6 +178,7 @@ def test_a_page_tells_all_that_is_known() -> None:
                 "operation": operation,  # type: ignore[typeddict-item]
                 "environment": {"PATH": b"/bin:\xff"},
                 "waits_for": None,
+                "batch_options": None,
                 "hint": "give --input data",
             }
         )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rund.engine.schedule import schedule, waits_for
+from rund.engine.schedule import schedule, short_wait, waits_for
 from rund.model.run import Run, Setup, Spec
 from rund.model.status import Status
 
@@ -58,7 +58,37 @@ def test_what_a_pending_run_waits_for_is_told() -> None:
     assert waits_for(run, slots=4, used=4, paused=False, ahead=0) == "waits for a slot: 4 of 4 are taken"
     assert waits_for(run, slots=4, used=4, paused=False, ahead=1).endswith("after 1 run")
     assert waits_for(run, slots=4, used=4, paused=True, ahead=0).startswith("paused")
+    assert short_wait(run, paused=True, batch_full=True) == "paused"
+    assert short_wait(run, paused=False, batch_full=True) == "waits for its batch"
+    assert short_wait(run, paused=False, batch_full=False) == "waits for a slot"
+    assert waits_for(run, slots=4, used=1, paused=False, ahead=0, jobs=1).endswith("runs 1 trial at once (--jobs)")
     several = replace(run, spec=replace(run.spec, setup=replace(run.spec.setup, slots=2)))
     assert waits_for(several, slots=4, used=3, paused=False, ahead=2) == (
         "waits for 2 slots: 3 of 4 are taken, after 2 runs"
     )
+
+
+@given(
+    st.lists(st.sampled_from([None, "a", "b"]), max_size=20),
+    st.dictionaries(st.sampled_from(["a", "b"]), st.integers(0, 3)),
+    st.integers(1, 9),
+)
+def test_a_batch_runs_no_more_than_its_jobs_and_holds_up_no_other(
+    batches: list[str | None], room: dict[str, int], slots: int
+) -> None:
+    queue = [
+        replace(pending(number), batch=batch, position=None if batch is None else number)
+        for number, batch in enumerate(batches)
+    ]
+    chosen = schedule(queue, slots=slots, used=0, limit=99, room=room)
+    for batch, left in room.items():
+        assert sum(run.batch == batch for run in chosen) <= left
+    # Exactly those that have room, in order, as far as the slots reach.
+    left = dict(room)
+    able = []
+    for run in queue:
+        if left.get(run.batch, 1) > 0:
+            able.append(run)
+            if run.batch in left:
+                left[run.batch] -= 1
+    assert chosen == able[:slots]

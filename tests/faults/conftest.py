@@ -1,0 +1,5 @@
+"""The machine of the process tests, for faults of the whole."""
+
+from tests.process.conftest import machine
+
+__all__ = ["machine"]

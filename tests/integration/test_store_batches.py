@@ -1,0 +1,145 @@
+"""Batches in the store: what is written in bulk is what the pure rules say, and each list is kept as committed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from rund.engine import lifecycle
+from rund.engine.lifecycle import End
+from rund.model.batch import Batch, Prototype
+from rund.model.run import Run, Spec
+from rund.model.space import Choices, Space
+from rund.model.status import Status
+from rund.store.batch_changes import LIST_KEPT
+from rund.store.directories import Directories
+from rund.store.transaction import Transaction
+from tests.integration.conftest import AddRun
+
+PROTOTYPE = Prototype(space=Space(fixed={"y": 1}, varying={"x": Choices(values=(1, 1.0, float("nan")), text="[..]")}))
+
+
+@pytest.fixture
+def store(directories: Directories) -> Iterator[Transaction]:
+    connection = sqlite3.connect(directories.database, isolation_level=None)
+    connection.execute("PRAGMA foreign_keys = ON")
+    yield Transaction(connection)
+    connection.close()
+
+
+def batch_of(store: Transaction, add_run: AddRun, trials: int, **prototype: object) -> tuple[Run, list[Run]]:
+    made = add_run(store, 0xB)
+    batch = replace(made, generation=0, status=Status.COMPLETED)
+    store.save_run(batch)
+    store.save_batch(batch.id, Batch(prototype=replace(PROTOTYPE, **prototype)))
+    runs = []
+    for number in range(trials):
+        run = add_run(store, number + 0x100, x=number)
+        runs.append(replace(run, made_by=batch.id, batch=batch.id, position=number))
+    # The batch that made a run is written once, with the run.
+    for run in runs:
+        store._connection.execute("DELETE FROM runs WHERE id = ?", (run.id,))
+        store.add_run(run)
+    return batch, runs
+
+
+def ended(run: Run, status: Status) -> Run:
+    waiting = lifecycle.queue(run, run.spec, now=2.0, place=1)
+    started, attempt = lifecycle.start(waiting, now=3.0, host="h", user="u", boot_id="b")
+    how = End(status=status, reason="exit 3", exit_status=0, stopped=4.0, scalars={"loss": 1.0})
+    return lifecycle.end(started, attempt, how, now=4.0, place=2)[0]
+
+
+def test_runs_queued_in_bulk_become_what_the_pure_rule_says(store: Transaction, add_run: AddRun) -> None:
+    batch, runs = batch_of(store, add_run, 4)
+    before = [
+        runs[0],
+        *(
+            ended(run, status)
+            for run, status in zip(runs[1:], (Status.COMPLETED, Status.ERROR, Status.TERMINATED), strict=True)
+        ),
+    ]
+    before[2] = replace(before[2], retried=2)
+    for run in before:
+        store.save_run(run)
+    setup = replace(batch.spec.setup, random_seed=99, priority=5)
+    changed = replace(batch, spec=replace(batch.spec, setup=setup))
+    first = store.next_places(20)
+    store.queue_trials(changed, [(number + 10, run.id) for number, run in enumerate(before)], 7.0, first=first)
+    for number, run in enumerate(before):
+        spec = Spec(setup=setup, flags=run.spec.flags)
+        expected = lifecycle.queue(run, spec, now=7.0, place=first + 10 + number)
+        assert store.find(run.id) == replace(expected, position=number + 10)
+    assert [run.id for run in store.pending()] == [run.id for run in before]
+
+
+def test_a_batch_is_kept_exactly(store: Transaction, add_run: AddRun) -> None:
+    batch, _ = batch_of(store, add_run, 0)
+    found = store.batch(batch.id)
+    values = found.prototype.space.varying["x"].values
+    assert [type(value) for value in values] == [int, float, float]
+    assert values[2] != values[2], "NaN"
+    assert replace(found.prototype, space=PROTOTYPE.space) == PROTOTYPE
+
+
+def test_the_status_of_a_batch_follows_its_trials_with_one_event(store: Transaction, add_run: AddRun) -> None:
+    batch, runs = batch_of(store, add_run, 2)
+    store.settle(5.0)
+    assert store.find(batch.id).status is Status.STAGED
+    waiting = lifecycle.queue(runs[0], runs[0].spec, now=6.0, place=1)
+    store.save_run(waiting)
+    store.settle(6.0)
+    assert store.find(batch.id).status is Status.RUNNING
+    events = len(store.events(0, 100))
+    store.settle(7.0)
+    assert len(store.events(0, 100)) == events, "nothing has changed"
+    store.save_run(lifecycle.withdraw(waiting, None, reason="stopped"))
+    store.set_stopped(batch.id, stopped=True)
+    store.settle(8.0)
+    assert (store.find(batch.id).status, store.find(batch.id).stopped) == (Status.TERMINATED, 8.0)
+    assert store.trial_counts(batch.id)[Status.STAGED] == 2
+
+
+def test_each_list_is_kept_as_committed_for_an_hour_after_the_next(store: Transaction, add_run: AddRun) -> None:
+    batch, runs = batch_of(store, add_run, 3)
+    ids = [run.id for run in runs]
+    one, listed = store.publish(batch, 10.0)
+    assert (one.generation, listed) == (1, ids)
+    store.free_trials(batch.id, [ids[1]])
+    two, listed = store.publish(one, 20.0)
+    assert (two.generation, listed) == (2, [ids[0], ids[2]])
+    assert store.committed_list(batch.id, 1) == ids
+    assert store.committed_list(batch.id, 2) == [ids[0], ids[2]]
+    assert [row.id for row in store.orphan_rows(batch.id)] == [ids[1]]
+    store.publish(two, 20.0 + LIST_KEPT + 1)
+    assert store.committed_list(batch.id, 1) is None
+    assert store.committed_list(batch.id, 2) == [ids[0], ids[2]]
+
+
+def test_a_batch_has_room_for_as_many_as_its_jobs_and_none_while_it_is_paused(
+    store: Transaction, add_run: AddRun
+) -> None:
+    batch, runs = batch_of(store, add_run, 4, jobs=2)
+    alone = add_run(store, 0xA)
+    store.save_run(lifecycle.queue(alone, alone.spec, now=1.0, place=99))
+    for number, run in enumerate(runs):
+        store.save_run(lifecycle.queue(run, run.spec, now=1.0, place=number))
+    assert store.room() == {batch.id: 2}
+    assert [run.id for run in store.pending()] == [runs[0].id, runs[1].id, alone.id]
+    running, _ = lifecycle.start(store.find(runs[0].id), now=2.0, host="h", user="u", boot_id="b")
+    store.save_run(running)
+    assert store.room() == {batch.id: 1}
+    store.set_batch_paused(batch.id, paused=True)
+    assert store.room() == {batch.id: 0}
+    assert [run.id for run in store.pending()] == [alone.id]
+
+
+def test_runs_that_have_started_are_never_erased_with_those_that_have_not(store: Transaction, add_run: AddRun) -> None:
+    _, runs = batch_of(store, add_run, 2)
+    store.save_run(ended(runs[0], Status.ERROR))
+    store.delete_runs([run.id for run in runs])
+    assert store.find(runs[0].id) is not None
+    assert store.find(runs[1].id) is None

@@ -1,0 +1,139 @@
+"""Restarts of batches with the script, the environment or the seed of today."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.process.batch_client import BatchClient, plan
+
+BROKEN = "x = 1\nif x > 1:\n    raise SystemExit('a bug')\n"
+MENDED = "x = 1\nw = 0.5\nprint('mended', x, w)\n"
+
+
+@pytest.fixture
+def broken(batches: BatchClient) -> BatchClient:
+    batches.script("train.py", BROKEN)
+    return batches
+
+
+def _output(client: BatchClient, run: str) -> str:
+    text = client.call("output", run=run)["data"]
+    return text.decode() if isinstance(text, bytes) else str(text)
+
+
+def test_after_a_bug_fix_only_what_had_not_completed_runs_again(broken: BatchClient) -> None:
+    made = broken.done(broken.run("train.py", "x=[1,2,3]"))
+    batch, (one, two, three) = made["run"]["id"], made["trials"]
+    assert broken.statuses(batch) == ["completed", "error", "error"]
+    broken.script("train.py", MENDED)
+    again = broken.done(broken.restart(batch, update_source=True, needed=True))
+    assert again["plan"] == plan(restarted=[two, three], skipped=[one])
+    assert again["outdated"] == 1
+    assert broken.statuses(batch) == ["completed"] * 3
+    assert _output(broken, three) == "mended 3 0.5\n"
+    assert broken.attrs(three)["flags"] == {"x": 3, "w": 0.5}
+    every = broken.done(broken.restart(batch))
+    assert (every["plan"], every["outdated"]) == (plan(restarted=made["trials"]), 0)
+    assert _output(broken, one) == "mended 1 0.5\n"
+    wider = broken.done(broken.restart(batch, "w=[0.5,0.7]", needed=True))
+    assert wider["plan"]["skipped"] == made["trials"]
+    assert len(wider["plan"]["created"]) == 3
+
+
+def test_without_update_source_the_script_as_it_was_runs(broken: BatchClient) -> None:
+    made = broken.done(broken.run("train.py", "x=[1,2]"))
+    broken.script("train.py", MENDED)
+    broken.done(broken.restart(made["run"]["id"], needed=True))
+    assert broken.statuses(made["run"]["id"]) == ["completed", "error"]
+
+
+def test_a_flag_that_is_gone_is_ignored_and_one_never_given_takes_its_new_default(broken: BatchClient) -> None:
+    broken.script("train.py", "x = 1\ny = 2\nz = 3\n")
+    made = broken.done(broken.run("train.py", "x=[1,2]", "y=2"))
+    batch = made["run"]["id"]
+    broken.script("train.py", "x = 1\ny = 5\n")
+    gone = broken.done(broken.restart(batch, update_source=True, needed=True))
+    assert gone["plan"] == plan(skipped=made["trials"]), "y was given: it stays"
+    broken.script("train.py", "x = 1\ny = 5\nz = 4\n")
+    other = broken.done(broken.restart(batch, update_source=True, needed=True))
+    assert len(other["plan"]["created"]) == 2
+    assert set(other["plan"]["orphaned"]) == set(made["trials"]), "their z is 3"
+    assert broken.values(batch, "x", "y", "z") == [(1, 2, 4), (2, 2, 4)]
+
+
+def test_trials_that_still_wait_take_the_new_source_and_flags(broken: BatchClient) -> None:
+    broken.call("pause")
+    made = broken.run("train.py", "x=[1,2]")
+    batch = made["run"]["id"]
+    broken.script("train.py", MENDED)
+    again = broken.restart(batch, update_source=True, needed=True)
+    assert again["plan"] == plan(kept=made["trials"])
+    assert broken.values(batch, "x", "w") == [(1, 0.5), (2, 0.5)]
+    broken.call("resume")
+    broken.wait(batch)
+    assert [_output(broken, each) for each in made["trials"]] == ["mended 1 0.5\n", "mended 2 0.5\n"]
+
+
+def test_an_executable_without_declared_flags_keeps_its_trials(broken: BatchClient) -> None:
+    broken.script("rund.toml", '[operations.go]\ncommand = "./go.sh one"\n')
+    broken.script("go.sh", "#!/bin/sh\necho $1 $FLAG_X\n").chmod(0o755)
+    made = broken.done(broken.run("go", "x=[1,2]"))
+    broken.script("rund.toml", '[operations.go]\ncommand = "./go.sh two"\n')
+    again = broken.done(broken.restart(made["run"]["id"], update_source=True))
+    assert again["plan"] == plan(restarted=made["trials"])
+    assert [_output(broken, each) for each in made["trials"]] == ["two 1\n", "two 2\n"]
+    needed = broken.done(broken.restart(made["run"]["id"], update_source=True, needed=True))
+    assert needed["plan"] == plan(skipped=made["trials"])
+
+
+def test_a_stop_that_undoes_an_updated_restart_leaves_the_trials_listed(broken: BatchClient) -> None:
+    made = broken.done(broken.run("train.py", "x=[1,2]"))
+    batch = made["run"]["id"]
+    before = broken.trials(batch)
+    broken.script("train.py", MENDED)
+    broken.call("pause")
+    broken.restart(batch, update_source=True)
+    assert broken.values(batch, "x", "w") == [(1, 0.5), (2, 0.5)]
+    broken.call("stop", runs=[batch])
+    assert broken.trials(batch) == before
+    broken.call("resume")
+    again = broken.done(broken.restart(batch, needed=True))
+    assert again["plan"] == plan(restarted=made["trials"][1:], skipped=made["trials"][:1])
+
+
+def test_seed_and_environment_that_changed_are_told_and_not_run_for(broken: BatchClient) -> None:
+    made = broken.done(broken.run("train.py", "x=[0,1]", random_seed=1))
+    batch = made["run"]["id"]
+    assert broken.restart(batch, needed=True)["outdated"] == 0
+    seeded = broken.restart(batch, needed=True, random_seed=2)
+    assert (seeded["plan"], seeded["outdated"]) == (plan(skipped=made["trials"]), 2)
+    other = broken.restart(batch, needed=True, random_seed=1, update_env=True, env=broken.machine.env | {"MORE": "1"})
+    assert (other["plan"], other["outdated"]) == (plan(skipped=made["trials"]), 2)
+    broken.done(broken.restart(batch))
+    assert broken.call("show", run=made["trials"][0], environment=True)["environment"]["MORE"] == "1"
+
+
+def test_a_dry_run_with_the_source_of_today_tells_the_plan_and_keeps_nothing(broken: BatchClient) -> None:
+    made = broken.done(broken.run("train.py", "x=[1,2,3]"))
+    batch = made["run"]["id"]
+    broken.script("train.py", MENDED)
+    sources = sorted((broken.machine.home / "sources").iterdir())
+    dry = broken.restart(batch, "x=[1,2,3,4]", update_source=True, needed=True, dry_run=True)
+    assert dry["plan"] == plan(created=[{"x": 4, "w": 0.5}], skipped=made["trials"][:1], restarted=made["trials"][1:])
+    assert broken.call("show", run=batch)["source"] == made_source(broken, made["trials"][0])
+    assert sorted((broken.machine.home / "sources").iterdir()) == sources
+
+
+def made_source(client: BatchClient, run: str) -> str:
+    return str(client.call("show", run=run)["source"])
+
+
+def test_a_trial_updated_by_itself_stays_listed_and_is_matched(broken: BatchClient) -> None:
+    made = broken.done(broken.run("train.py", "x=[1,2]"))
+    batch, (one, two) = made["run"]["id"], made["trials"]
+    broken.script("train.py", MENDED)
+    broken.restart(two, update_source=True)
+    broken.wait(two)
+    assert (broken.ids(batch), broken.statuses(batch)) == ([one, two], ["completed"] * 2)
+    assert broken.restart(batch, needed=True)["plan"] == plan(skipped=[one, two])
+    assert broken.restart(batch, update_source=True, needed=True)["plan"] == plan(skipped=[one, two])
