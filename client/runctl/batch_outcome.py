@@ -36,7 +36,8 @@ def carry_on_batch(arguments: Arguments, daemon: Connection, answer: RunAnswer, 
     if arguments.flag("stage"):
         _say_plan(daemon, answer)
         name = short(batch["id"])
-        say(f"Batch {name} is {batch['status']}: {counts_text(batch['counts'])}; `runctl start {name}` starts it")
+        then = f"; `runctl start {name}` starts what is staged" if batch["counts"]["staged"] else ""
+        say(f"Batch {name} is {batch['status']}: {counts_text(batch['counts'])}{then}")
         return DONE
     _say_plan(daemon, answer)
     if is_live(batch):
@@ -88,4 +89,9 @@ def _print_trials(answer: RunAnswer) -> int:
         return INCOMPLETE
     for each in made:
         put(each if isinstance(each, str) else format_flags(each))
+    for kind in ("restarted", "skipped", "kept"):
+        others = answer["plan"][kind]
+        number = others if isinstance(others, int) else len(others)
+        if number:
+            say(f"{number} that {'is' if number == 1 else 'are'} there already would be {kind}")
     return DONE

@@ -46,8 +46,9 @@ def queue(run: Run, spec: Spec, *, now: float, place: int) -> Run:
 
 
 def retry(run: Run, *, now: float, place: int) -> Run:
-    """``run``, which has ended badly, started again by itself, at ``place``."""
-    return replace(queue(run, run.spec, now=now, place=place), retried=run.retried + 1)
+    """``run``, which has ended badly, started again by itself, at ``place``: its directory is not emptied again."""
+    spec = replace(run.spec, setup=replace(run.spec.setup, clean=False))
+    return replace(queue(run, spec, now=now, place=place), retried=run.retried + 1)
 
 
 def ended_badly(how: End) -> bool:

@@ -60,15 +60,18 @@ class Ends:
         return _end(finding, _scalars(directory / OUTPUT)) if isinstance(finding, Ended) else finding
 
     def _apply(self, transaction: Transaction, *, outcomes: Mapping[str, Outcome]) -> None:
+        changes: list[tuple[Run, Run]] = []
         for token, outcome in outcomes.items():
             run = transaction.find(_run_id(token))
             if run is None or run.status is not Status.RUNNING or token_of(run) != token:
                 continue  # recorded before
             attempt = transaction.attempt(run.id, run.attempts)
             if attempt is not None:
-                self._apply_one(transaction, run, attempt, outcome)
+                changes.append((run, self._apply_one(transaction, run, attempt, outcome)))
+        transaction.leave_changed(changes, now())
 
-    def _apply_one(self, transaction: Transaction, run: Run, attempt: Attempt, outcome: Outcome) -> None:
+    def _apply_one(self, transaction: Transaction, run: Run, attempt: Attempt, outcome: Outcome) -> Run:
+        """Record one outcome; answers what the run is then."""
         time = now()
         match outcome:
             case NeverRan():
@@ -77,19 +80,20 @@ class Ends:
                 transaction.erase_attempt(run.id, attempt.number)
                 transaction.add_garbage([self._store.directories.garbage_of_attempt(attempt.token)])
                 transaction.save_run(after)
-                transaction.leave_changed([(run, after)], time)
                 kind = EventKind.QUEUED if after.status is Status.PENDING else EventKind.WITHDRAWN
                 transaction.add_event(kind, time, [run.id], status=after.status, reason=after.reason, batch=run.batch)
+                return after
             case Lost() if run.stopping:
                 how = End(status=Status.TERMINATED, reason=lifecycle.STOPPED, stopped=time)
-                _end_run(transaction, run, attempt, how)
+                return _end_run(transaction, run, attempt, how)
             case Lost():
-                _end_run(transaction, run, attempt, End(status=Status.ERROR, reason=outcome.reason, stopped=time))
+                lost = End(status=Status.ERROR, reason=outcome.reason, stopped=time)
+                return _end_run(transaction, run, attempt, lost)
             case End():
-                _end_run(transaction, run, attempt, outcome)
+                return _end_run(transaction, run, attempt, outcome)
 
 
-def _end_run(transaction: Transaction, run: Run, attempt: Attempt, how: End) -> None:
+def _end_run(transaction: Transaction, run: Run, attempt: Attempt, how: End) -> Run:
     time = now()
     after, over = lifecycle.end(run, attempt, how, now=time, place=transaction.next_place())
     transaction.save_attempt(run.id, over)
@@ -97,8 +101,9 @@ def _end_run(transaction: Transaction, run: Run, attempt: Attempt, how: End) -> 
     transaction.add_event(EventKind.ENDED, time, [run.id], status=how.status, reason=how.reason, batch=run.batch)
     if after.status is Status.PENDING:  # a restart waited for this end
         transaction.add_event(EventKind.QUEUED, time, [run.id], status=after.status, batch=run.batch)
-    else:
+    elif not run.stopping:  # what somebody has stopped is not started again by itself, however it ended
         _after_end(transaction, after, how, time)
+    return after
 
 
 def _after_end(transaction: Transaction, run: Run, how: End, time: float) -> None:
@@ -112,7 +117,9 @@ def _after_end(transaction: Transaction, run: Run, how: End, time: float) -> Non
         transaction.add_event(EventKind.QUEUED, time, [run.id], status=again.status, batch=run.batch)
     elif policy.fail_fast:
         live = transaction.live_trials(run.batch)
-        transaction.withdraw_all((trial for trial in live if trial.status is Status.PENDING), time)
+        transaction.withdraw_all(
+            (trial for trial in live if trial.status is Status.PENDING or trial.next_spec is not None), time
+        )
 
 
 def _boots(reader: Reader, *, tokens: Collection[str]) -> dict[str, str | None]:

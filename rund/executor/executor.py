@@ -42,11 +42,10 @@ class Executor:
         self._cancelled: set[str] = set()
         self._unknown: set[str] = set()  # tokens of which nobody can tell yet what became of them
         self._some_unknown = anyio.Event()
-        self._closing = False
 
     def start_no_more(self) -> None:
         """Start nothing from now on: the daemon is about to end, and its runs with it."""
-        self._closing = True
+        self._starts.closing = True
 
     async def recover(self) -> None:
         """Take back what an earlier daemon started, and record what has ended since, unless the disk is full."""
@@ -76,7 +75,7 @@ class Executor:
 
     async def _start_some(self) -> bool:
         """Start some of what may start; whether there was any."""
-        if self._closing or anyio.current_time() < self._starts_again:
+        if self._starts.closing or anyio.current_time() < self._starts_again:
             return False
         self._starts_again = 0.0
         try:

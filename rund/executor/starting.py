@@ -44,6 +44,7 @@ class Starts:
         self._host = platform.node()
         self._user = pwd.getpwuid(os.getuid()).pw_name
         self._boot_id = boot_id()
+        self.closing = False  # start nothing from now on
 
     async def claim(self) -> list[tuple[Run, Attempt]]:
         """Record the intent to start what may start now; nothing, if nothing may."""
@@ -82,7 +83,7 @@ class Starts:
         return schedule(reader.pending(), slots=self._slots, used=used, limit=limit, room=reader.room())
 
     def _claim(self, transaction: Transaction) -> list[tuple[Run, Attempt]]:
-        if transaction.paused():
+        if transaction.paused() or self.closing:
             return []
         claimed = [self._started(transaction, run) for run in self._chosen(transaction, _STARTS)]
         for run, attempt in claimed:

@@ -185,7 +185,9 @@ async def _wanted(context: Context, present: _Present, params: RestartParams, ta
         clean=params.clean,
     )
     setup = with_contents(setup, taken, environment)
-    generated = await generate_trials(prototype, operation, setup, force=params.force_flags)
+    # Rows that are kept were checked when they came.
+    force = params.force_flags or given.rows is None
+    generated = await generate_trials(prototype, operation, setup, force=force)
     return _Wanted(
         setup=setup,
         prototype=prototype,

@@ -22,7 +22,7 @@ async def start(context: Context, call: Call[StartParams]) -> Reply:
     def change(transaction: Transaction) -> Reply:
         now = context.now()
         named = resolve_all(transaction, call.params.runs)
-        runs = [each for run in named for each in _startable(transaction, run)]
+        runs = list({each.id: each for run in named for each in _startable(transaction, run)}.values())
         queued = [lifecycle.queue(run, run.spec, now=now, place=transaction.next_place()) for run in runs]
         for run in queued:
             transaction.save_run(run)

@@ -65,7 +65,7 @@ async def shutdown(context: Context, call: Call[ShutdownParams]) -> Reply:
         context.start_no_more()
 
         def stop_all(transaction: Transaction) -> None:
-            runs = [*transaction.running(), *transaction.pending()]
+            runs = [*transaction.running(), *transaction.waiting()]
             batches = {run.batch for run in runs if run.batch is not None}
             runs += [batch for batch in map(transaction.find, batches) if batch is not None]
             stop_runs(transaction, runs, context.now())

@@ -51,7 +51,8 @@ def shown_flags(space: Space) -> Flags:
 def _shown(value: FlagValue | Choices | Uniform | LogUniform) -> FlagValue:
     match value:
         case Choices():
-            return list(value.values)
+            # A function's text, not the hundred thousand values that it may give.
+            return value.text if value.text is not None and value.text[:1] != "[" else list(value.values)
         case Uniform():
             return value.text or f"uniform[{value.low!r}:{value.high!r}]"
         case LogUniform():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import anyio.to_thread
@@ -71,9 +70,7 @@ def _trials(reader: Reader, *, context: Context, params: ListParams, name: str) 
     statuses = _statuses(params.status)
     after = -1 if params.after is None else int(_cursor(params.after)[0])
     counts = reader.trial_counts(batch.id)
-    trials = reader.trials(batch.id, after=after)
-    wanted = (trial for trial in trials if not statuses or trial.status in statuses)
-    page = list(islice(wanted, params.limit + 1))
+    page = list(reader.trials(batch.id, statuses, after=after, limit=params.limit + 1))
     shown = page[: params.limit]
     return {
         "runs": [context.run_map(reader, trial) for trial in shown],

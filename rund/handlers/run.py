@@ -11,7 +11,7 @@ import anyio.to_thread
 
 from rund.api.params import RestartParams, RunParams
 from rund.engine import lifecycle
-from rund.errors import InvalidError
+from rund.errors import InvalidError, NotFoundError
 from rund.handlers.batches import ChangedError, make_batch, prototype_of, restart_batch
 from rund.handlers.context import Call, Context, Reply
 from rund.handlers.flags import read_given
@@ -28,11 +28,12 @@ from rund.handlers.taking import (
 )
 from rund.model.batch import Prototype
 from rund.model.event import EventKind
+from rund.model.operation import Operation
 from rund.model.run import Run, Setup, Spec
 from rund.model.status import Status
 from rund.operations.batch_assign import assign_batch
 from rund.operations.inputs import find_inputs
-from rund.operations.stored import operation_to_json
+from rund.operations.stored import operation_from_json, operation_to_json
 from rund.operations.stored_space import space_to_json
 from rund.store.codec import digest
 from rund.store.reader import Reader
@@ -84,9 +85,12 @@ async def _run(context: Context, call: Call[RunParams]) -> Reply:
         inputs=inputs,
     )
     if prototype is not None and params.needed:
-        again = await context.store.read(lambda reader: _same_batch(reader, found.operation.name, prototype, params))
+        again = await context.store.read(lambda reader: _same_batch(reader, found.operation, prototype, params))
         if again is not None:
-            return await restart_batch(context, _as_restart(call, again), again.id, None)
+            try:
+                return await restart_batch(context, _as_restart(call, again), again.id, None)
+            except NotFoundError:
+                raise ChangedError from None  # it was deleted meanwhile
     generated = None
     if prototype is not None:
         generated = await generate_trials(prototype, found.operation, setup, force=params.force_flags)
@@ -109,7 +113,8 @@ def _make(context: Context, transaction: Transaction, params: RunParams, taken: 
     name = taken.operation.name
     if params.needed:
         done = transaction.completed_equal(name, taken.source, spec.flags)
-        if done is not None:
+        # Without a source to compare, it is the program that must be the same.
+        if done is not None and (taken.source is not None or _is_same(taken.operation, transaction, done)):
             return single_reply(context, transaction, done, skipped=[done.id])
     if params.dry_run:
         return single_reply(context, transaction, None, created=[spec.flags])
@@ -146,19 +151,26 @@ def _check_single(params: RunParams) -> None:
             )
 
 
-def _same_batch(reader: Reader, name: str, prototype: Prototype, params: RunParams) -> Run | None:
+def _same_batch(reader: Reader, operation: Operation, prototype: Prototype, params: RunParams) -> Run | None:
     """The newest batch of the same operation, flags and options; None if there is none."""
     wanted = space_to_json(prototype.space, texts=False)
-    for batch in reader.batches_of(f"{name}+", shown_flags(prototype.space)):
+    for batch in reader.batches_of(f"{operation.name}+", shown_flags(prototype.space)):
         other = reader.batch(batch.id).prototype
         if (
-            space_to_json(other.space, texts=False) == wanted
+            _is_same(operation, reader, batch)
+            and space_to_json(other.space, texts=False) == wanted
             and (other.rows, other.optimizer, other.max_trials)
             == (prototype.rows, prototype.optimizer, prototype.max_trials)
             and params.random_seed in (None, batch.spec.setup.random_seed)
         ):
             return batch
     return None
+
+
+def _is_same(operation: Operation, reader: Reader, run: Run) -> bool:
+    """Whether ``run`` is one of this operation: of the same project, whatever its source is today."""
+    other = operation_from_json(reader.operation(run.spec.setup.operation))
+    return (other.kind, other.entry, other.project_dir) == (operation.kind, operation.entry, operation.project_dir)
 
 
 def _as_restart(call: Call[RunParams], batch: Run) -> Call[RestartParams]:

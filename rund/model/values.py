@@ -181,6 +181,14 @@ def format_flags(flags: Flags, separator: str = ", ") -> str:
     return separator.join(f"{name}={format_value(value)}" for name, value in flags.items())
 
 
+def format_batch_flags(flags: Flags) -> str:
+    """As `format_flags`, of a batch: there text in brackets is a function, and stands as it was given."""
+    return ", ".join(
+        f"{name}={value if isinstance(value, str) and value.endswith(']') else format_value(value)}"
+        for name, value in flags.items()
+    )
+
+
 def value_key(value: FlagValue) -> str:
     """Text that is equal for two values just when they are the same value, type and all."""
     if isinstance(value, list):

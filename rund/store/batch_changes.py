@@ -23,10 +23,20 @@ class BatchChanges(RunChanges):
     def save_batch(self, batch_id: str, batch: Batch) -> None:
         """Add or write a batch's own part."""
         self._touched.add(batch_id)
+        prototype = batch.prototype
         self._connection.execute(
-            "INSERT INTO batches VALUES ((SELECT key FROM runs WHERE id = ?), ?, ?, ?) ON CONFLICT (run) DO UPDATE "
-            "SET prototype = excluded.prototype, stopped = excluded.stopped, paused = excluded.paused",
-            (batch_id, prototype_to_json(batch.prototype), int(batch.stopped), int(batch.paused)),
+            QUERIES["save_batch"],
+            {
+                "run": batch_id,
+                "prototype": prototype_to_json(prototype),
+                "optimizer": prototype.optimizer.value,
+                "max_trials": prototype.max_trials,
+                "jobs": prototype.jobs,
+                "retries": prototype.retries,
+                "fail_fast": int(prototype.fail_fast),
+                "stopped": int(batch.stopped),
+                "paused": int(batch.paused),
+            },
         )
 
     def set_stopped(self, batch_id: str, *, stopped: bool) -> None:
@@ -76,15 +86,27 @@ class BatchChanges(RunChanges):
         )
 
     def renew_waiting(self, batch: Run) -> None:
-        """Give a batch's trials that are still to start its present setup: they keep their places."""
-        setup, key = self._setup_key(batch.spec.setup), self._key(batch.id)
-        self._connection.execute(
-            "UPDATE runs SET setup = ?, priority = ? WHERE batch = ? AND status IN ('staged', 'pending')",
-            (setup, batch.spec.setup.priority, key),
-        )
-        self._connection.execute(
-            "UPDATE runs SET next_setup = ? WHERE batch = ? AND next_setup IS NOT NULL", (setup, key)
-        )
+        """Give a batch's trials that are still to start its present setup: they keep their places.
+
+        One that was to start in an emptied directory still is: that is asked for one start, not of the batch.
+        """
+        key = self._key(batch.id)
+        setups = self._connection.execute(
+            "SELECT DISTINCT coalesce(next_setup, setup) FROM runs WHERE batch = ? "
+            "AND (status IN ('staged', 'pending') OR next_setup IS NOT NULL)",
+            (key,),
+        ).fetchall()
+        for (old,) in setups:
+            clean = batch.spec.setup.clean or self._setups_of([old])[old].clean
+            new = self._setup_key(replace(batch.spec.setup, clean=clean))
+            self._connection.execute(
+                "UPDATE runs SET setup = ?, priority = ? WHERE batch = ? AND status IN ('staged', 'pending') "
+                "AND setup = ?",
+                (new, batch.spec.setup.priority, key, old),
+            )
+            self._connection.execute(
+                "UPDATE runs SET next_setup = ? WHERE batch = ? AND next_setup = ?", (new, key, old)
+            )
 
     def list_trials(self, batch_id: str, places: Iterable[tuple[int, str]]) -> None:
         """Make the batch list these runs, each at its position."""
@@ -132,11 +154,11 @@ class BatchChanges(RunChanges):
 
     def _settle(self, run: Run, now: float) -> None:
         counts = self.trial_counts(run.id)
-        status = batch_status(counts, stopped=self.batch(run.id).stopped)
-        if status is run.status:
+        status = batch_status(counts, stopped=self.is_stopped(run.id))
+        if status is run.status or run.deleted is not None:
             return
         live = status in LIVE
-        self.save_run(replace(run, status=status, stopped=None if live else now))
+        self.save_run(replace(run, status=status, stopped=None if live or run.started is None else now))
         self.add_event(EventKind.QUEUED if live else EventKind.ENDED, now, [run.id], status=status)
 
     def _key(self, run_id: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rund.model.batch import Batch, Policy
@@ -51,12 +51,15 @@ class BatchReader(QueueReader):
         )
         return dict.fromkeys(Status, 0) | {Status(status): number for status, number in rows}
 
-    def trials(self, batch_id: str, *, after: int = -1, limit: int = -1) -> Iterator[Run]:
-        """The trials of a batch in order, from after a position; ``limit`` -1: all."""
+    def trials(
+        self, batch_id: str, statuses: Sequence[Status] = (), *, after: int = -1, limit: int = -1
+    ) -> Iterator[Run]:
+        """The trials of a batch in order, of these statuses (none: all), from after a position; ``limit`` -1: all."""
+        chosen = f"AND r.status IN ({', '.join('?' * len(statuses))}) " if statuses else ""
         rows = self._connection.execute(
             f"SELECT {RUN_COLUMNS} FROM runs AS r WHERE r.batch = (SELECT key FROM runs WHERE id = ?) "
-            "AND r.position > ? ORDER BY r.position LIMIT ?",
-            (batch_id, after, limit),
+            f"{chosen}AND r.position > ? ORDER BY r.position LIMIT ?",
+            (batch_id, *(status.value for status in statuses), after, limit),
         )
         return self._runs(rows)
 
@@ -115,7 +118,7 @@ class BatchReader(QueueReader):
         """Those of ``places`` (position, id) whose runs were made from another operation than this digest."""
         places = list(places)
         rows = self._connection.execute(
-            "SELECT r.id FROM runs AS r JOIN setups AS s ON s.key = r.setup "
+            "SELECT r.id FROM runs AS r JOIN setups AS s ON s.key = coalesce(r.next_setup, r.setup) "
             "WHERE r.id IN (SELECT value FROM json_each(?)) AND s.operation <> ?",
             (json.dumps([run_id for _, run_id in places]), operation),
         )
@@ -155,11 +158,17 @@ class BatchReader(QueueReader):
         jobs = self.policy(batch_id).jobs
         return jobs is not None and self.trial_counts(batch_id)[Status.RUNNING] >= jobs
 
+    def is_stopped(self, batch_id: str) -> bool:
+        """Whether a batch was stopped since its last restart or start."""
+        row = self._connection.execute(
+            "SELECT stopped FROM batches WHERE run = (SELECT key FROM runs WHERE id = ?)", (batch_id,)
+        ).fetchone()
+        return bool(row[0])
+
     def options(self, batch_id: str) -> tuple[str, int | None]:
         """(optimizer, max_trials) of a batch; read without the rest of its prototype, which may be large."""
         row = self._connection.execute(
-            "SELECT json_extract(prototype, '$.optimizer'), json_extract(prototype, '$.max_trials') FROM batches "
-            "WHERE run = (SELECT key FROM runs WHERE id = ?)",
+            "SELECT optimizer, max_trials FROM batches WHERE run = (SELECT key FROM runs WHERE id = ?)",
             (batch_id,),
         ).fetchone()
         return str(row[0]), row[1]
@@ -167,9 +176,7 @@ class BatchReader(QueueReader):
     def policy(self, batch_id: str) -> Policy:
         """How a batch's trials are executed; read without the rest of its prototype, which may be large."""
         row = self._connection.execute(
-            "SELECT json_extract(prototype, '$.jobs'), json_extract(prototype, '$.retries'), "
-            "json_extract(prototype, '$.fail_fast'), paused FROM batches "
-            "WHERE run = (SELECT key FROM runs WHERE id = ?)",
+            "SELECT jobs, retries, fail_fast, paused FROM batches WHERE run = (SELECT key FROM runs WHERE id = ?)",
             (batch_id,),
         ).fetchone()
         return Policy(jobs=row[0], retries=row[1], fail_fast=bool(row[2]), paused=bool(row[3]))

@@ -51,9 +51,20 @@ ON CONFLICT (run, number) DO UPDATE SET
 
 -- name: rooms
 -- Batches with pending trials: how many may run at once, how many run, and whether they are paused.
-SELECT c.batch, json_extract(b.prototype, '$.jobs'),
+SELECT c.batch, b.jobs,
     coalesce((SELECT r.runs FROM trial_counts AS r WHERE r.batch = c.batch AND r.status = 'running'), 0), b.paused
 FROM trial_counts AS c JOIN batches AS b ON b.run = c.batch WHERE c.status = 'pending' AND c.runs > 0
+
+-- name: save_batch
+INSERT INTO batches (run, prototype, optimizer, max_trials, jobs, retries, fail_fast, stopped, paused)
+VALUES (
+    (SELECT key FROM runs WHERE id = :run), :prototype, :optimizer, :max_trials, :jobs, :retries, :fail_fast, :stopped,
+    :paused
+)
+ON CONFLICT (run) DO UPDATE SET
+    prototype = excluded.prototype, optimizer = excluded.optimizer, max_trials = excluded.max_trials,
+    jobs = excluded.jobs, retries = excluded.retries, fail_fast = excluded.fail_fast, stopped = excluded.stopped,
+    paused = excluded.paused
 
 -- name: queue_trial
 -- What `rund.engine.lifecycle.queue` makes of a run, for a hundred thousand at once; its flags stay as they are.

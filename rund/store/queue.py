@@ -25,6 +25,11 @@ class QueueReader(ListingReader):
                 queues.append(self._queue_of(batch, -1 if room is None else room))
         return heapq.merge(*queues, key=_rank)
 
+    def waiting(self) -> list[Run]:
+        """All pending runs, also those that may not start."""
+        rows = self._connection.execute(f"SELECT {RUN_COLUMNS} FROM runs AS r WHERE r.status = 'pending'")
+        return list(self._runs(rows))
+
     def room(self) -> dict[str, int]:
         """How many trials more may run of each batch that has pending ones and a bound; 0 of a paused one."""
         return {self._id(batch): room for batch, room in self._rooms() if room is not None}

@@ -16,6 +16,7 @@ from rund.store.reader import Reader
 REPLY_KEPT = 86_400.0  # seconds that a reply is kept for the same request again
 EVENT_KEPT = 7 * 86_400.0  # seconds
 EVENTS_KEPT = 1_000_000
+_SETUPS_KEPT = 10_000
 _FORGET_EACH = 512  # events between two looks for those to forget
 
 
@@ -125,6 +126,8 @@ class RunChanges(Reader):
     def _setup_key(self, setup: Setup) -> int:
         key = self._setup_keys.get(setup)
         if key is None:
+            if len(self._setup_keys) >= _SETUPS_KEPT:
+                self._setup_keys.clear()
             key = self._setup_keys[setup] = self._find_setup(setup)
         return key
 

@@ -88,7 +88,8 @@ def test_a_batch_is_kept_exactly(store: Transaction, add_run: AddRun) -> None:
 def test_the_status_of_a_batch_follows_its_trials_with_one_event(store: Transaction, add_run: AddRun) -> None:
     batch, runs = batch_of(store, add_run, 2)
     store.settle(5.0)
-    assert store.find(batch.id).status is Status.STAGED
+    assert (store.find(batch.id).status, store.find(batch.id).stopped) == (Status.STAGED, None)
+    store.save_run(replace(store.find(batch.id), started=5.5))
     waiting = lifecycle.queue(runs[0], runs[0].spec, now=6.0, place=1)
     store.save_run(waiting)
     store.settle(6.0)

@@ -159,7 +159,7 @@ def test_a_staged_batch_says_how_to_start_it_and_starts(echo: Machine) -> None:
     staged = echo.ctl("run", "echo.py", *GRID, "--stage", check=True)
     batch = batch_of(echo)
     assert staged.stderr.count("Initialized trial ") == 4
-    assert staged.stderr.endswith(f"Batch {batch} is staged: 4 staged; `runctl start {batch}` starts it\n")
+    assert staged.stderr.endswith(f"Batch {batch} is staged: 4 staged; `runctl start {batch}` starts what is staged\n")
     echo.ctl("start", batch, check=True)
     echo.ctl("wait", batch, check=True)
     assert echo.json("show", batch)["run"]["counts"]["completed"] == 4

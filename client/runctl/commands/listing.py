@@ -8,7 +8,7 @@ from runctl.reach import reach_for
 from runctl.screen import plain, put, put_json, say, short, width
 from runctl.table import lay_out
 from runctl.times import minute
-from rund.model.values import format_flags
+from rund.model.values import format_batch_flags, format_flags
 
 TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
 if TYPE_CHECKING:
@@ -52,12 +52,16 @@ def run_lines(runs: Sequence[RunMap], columns: int | None) -> list[str]:
     return lay_out([_HEADER, *map(_row, runs)], columns)
 
 
+def _flags(run: RunMap) -> str:
+    return (format_batch_flags if run["operation"].endswith("+") else format_flags)(run["flags"])
+
+
 def _row(run: RunMap) -> tuple[str, ...]:
     """The cells of one run; its time is its start, or where it has none when it was made."""
     reason = run["reason"]
     status = f"{run['status']} ({reason})" if reason and len(reason) <= _SHORT_REASON else run["status"]
     began = run["created"] if run["started"] is None else run["started"]
-    cells = (short(run["id"]), run["operation"], minute(began), status, format_flags(run["flags"]))
+    cells = (short(run["id"]), run["operation"], minute(began), status, _flags(run))
     return tuple(plain(cell).replace("\n", " ") for cell in cells)
 
 

@@ -8,7 +8,7 @@ from runctl.failures import DONE
 from runctl.reach import reach_for
 from runctl.screen import plain, put, put_json
 from runctl.times import duration, second, size
-from rund.model.values import format_value
+from rund.model.values import format_batch_flags, format_flags, format_value
 
 TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ def run_page(answer: ShowAnswer) -> Iterator[str]:
     for name, value in _facts(run, answer):
         if value:
             yield name.ljust(_NAMES) + value
-    yield from _block("flags", [f"{name}={format_value(value)}" for name, value in run["flags"].items()])
+    # Of a batch, text in brackets is a function: it stands as it was given.
+    form = format_batch_flags if run["operation"].endswith("+") else format_flags
+    yield from _block("flags", [form({name: value}) for name, value in run["flags"].items()])
     yield from _block("scalars", [f"{name}={format_value(value)}" for name, value in run["scalars"].items()])
     yield from _block("attempts", [line for attempt in answer["attempts"] for line in attempt_lines(attempt)])
     yield from _block("environment", _environment_lines(answer["environment"]))

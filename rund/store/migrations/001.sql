@@ -80,6 +80,8 @@ CREATE INDEX runs_queue ON runs (batch, priority DESC, place) WHERE status = 'pe
 CREATE INDEX runs_running ON runs (key) WHERE status = 'running' AND generation IS NULL;
 CREATE INDEX runs_completed ON runs (flags_key) WHERE status = 'completed' AND deleted IS NULL;
 CREATE INDEX runs_trials ON runs (batch, position) WHERE batch IS NOT NULL;
+CREATE INDEX runs_trials_status ON runs (batch, status, position) WHERE batch IS NOT NULL;
+CREATE INDEX runs_orphans ON runs (listed DESC, key DESC) WHERE made_by IS NOT NULL AND batch IS NULL AND deleted IS NULL;
 CREATE INDEX runs_batches ON runs (flags_key) WHERE generation IS NOT NULL AND deleted IS NULL;
 CREATE INDEX runs_made_by ON runs (made_by) WHERE made_by IS NOT NULL;
 CREATE INDEX runs_setup ON runs (setup);
@@ -124,7 +126,12 @@ CREATE INDEX attempts_setup ON attempts (setup);
 -- What a batch has besides what any run has.
 CREATE TABLE batches (
     run INTEGER PRIMARY KEY REFERENCES runs (key) ON DELETE CASCADE,
-    prototype TEXT NOT NULL,                        -- JSON: what its trials are generated from
+    prototype TEXT NOT NULL,                        -- JSON: what its trials are generated from; it may be large
+    optimizer TEXT NOT NULL,                        -- and these of it apart, for they are asked for often
+    max_trials INTEGER,
+    jobs INTEGER,
+    retries INTEGER NOT NULL,
+    fail_fast INTEGER NOT NULL CHECK (fail_fast IN (0, 1)),
     stopped INTEGER NOT NULL CHECK (stopped IN (0, 1)), -- by stop, since its last restart or start
     paused INTEGER NOT NULL CHECK (paused IN (0, 1))
 ) STRICT;
