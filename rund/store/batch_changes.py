@@ -155,10 +155,13 @@ class BatchChanges(RunChanges):
     def _settle(self, run: Run, now: float) -> None:
         counts = self.trial_counts(run.id)
         status = batch_status(counts, stopped=self.is_stopped(run.id))
-        if status is run.status or run.deleted is not None:
+        if status is run.status:
             return
         live = status in LIVE
-        self.save_run(replace(run, status=status, stopped=None if live or run.started is None else now))
+        started = now if live and run.started is None else run.started
+        self.save_run(replace(run, status=status, started=started, stopped=None if live or started is None else now))
+        if run.deleted is not None:
+            return  # that its trials are free tells nothing new of it
         self.add_event(EventKind.QUEUED if live else EventKind.ENDED, now, [run.id], status=status)
 
     def _key(self, run_id: str) -> int:
