@@ -76,7 +76,7 @@ def make_batch(
     params, now = call.params, context.now()
     setup, prototype, generated = made
     if params.dry_run:
-        return batch_reply(context, transaction, None, [], Outcome(created=list(generated.flags)))  # type: ignore[arg-type]
+        return batch_reply(context, transaction, None, [], Outcome(created=list(generated.flags)))
     keep_source(context, transaction, setup)
     batch = Run(
         id=context.new_id(),
@@ -142,7 +142,7 @@ def _dry_run(context: Context, transaction: Transaction, batch: Run, wanted: Rec
         flags for flags, decision in zip(wanted.generated.flags, plan.decisions, strict=True) if decision.id is None
     ]
     outcome = outcome_of(transaction, plan, wanted.batch.spec.setup, [])
-    outcome.created = made  # type: ignore[assignment]
+    outcome.created = made
     return batch_reply(context, transaction, batch, transaction.trial_ids(batch.id), outcome)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Any
 
 from rund.engine import lifecycle
 from rund.engine.reconcile import Decision, FreedAction, Known, Plan, TrialAction, reconcile
@@ -38,7 +39,7 @@ class Reconciliation:
 class Outcome:
     """What was done with each run, by id; in a dry run ``created`` are flags."""
 
-    created: list[str] = field(default_factory=list)
+    created: list[Any] = field(default_factory=list)
     restarted: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
