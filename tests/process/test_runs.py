@@ -208,3 +208,16 @@ def test_a_deleted_run_is_in_the_trash_comes_back_and_is_purged(echo: Machine) -
     assert not Path(run["dir"]).exists()
     assert not list((echo.home / "attempts").rglob("output"))
     assert not list((echo.home / "sources").iterdir()), "its source went with the last run that needed it"
+
+
+def test_a_place_in_the_list_never_means_a_run_of_the_trash(echo: Machine) -> None:
+    for _ in range(2):
+        echo.ctl("run", "echo.py", check=True)
+    kept, deleted = (run["id"] for run in reversed(echo.json("list")["runs"]))
+    echo.ctl("delete", "@1", check=True)
+    for command in (["restore", "@1"], ["purge", "@1", "-y"]):
+        refused = echo.ctl(*command)
+        assert refused.returncode == 4
+        assert "give its id" in refused.stderr
+    assert [run["id"] for run in echo.json("list")["runs"]] == [kept]
+    assert [run["id"] for run in echo.json("list", "--trash")["runs"]] == [deleted]
