@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 _PPID_FIELD = 1  # of /proc/PID/stat, counted after the command's name
 _START_TIME_FIELD = 19
@@ -96,14 +96,23 @@ def _children_by_scan() -> Callable[[int], Iterable[int]]:
     return lambda pid: below.get(pid, ())
 
 
-def signal_descendants(ancestor: int, *numbers: int, spare_group: int | None = None) -> None:
-    """Send signals to all processes below ``ancestor``, but not to those of process group ``spare_group``."""
+def signal_descendants(
+    ancestor: int, *numbers: int, spare_group: int | None = None, spare_sessions: Collection[int] = ()
+) -> set[int]:
+    """Send signals to all processes below ``ancestor``, but not to those of a spared process group or session.
+
+    Answers the sessions of those that were sent them.
+    """
     below = descendants(ancestor)
     parents = below | {ancestor}
+    sessions: set[int] = set()
     for pid in below:
         with contextlib.suppress(OSError):
-            if spare_group is None or os.getpgid(pid) != spare_group:
+            session = os.getsid(pid)
+            if session not in spare_sessions and (spare_group is None or os.getpgid(pid) != spare_group):
                 signal_checked(pid, lambda pid: _parent(pid) in parents, *numbers)
+                sessions.add(session)
+    return sessions
 
 
 def signal_checked(pid: int, is_meant: Callable[[int], bool], *numbers: int) -> None:

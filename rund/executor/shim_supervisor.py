@@ -4,6 +4,8 @@ Rules:
 
 - The record is written before anything else is done about an end, and again and again until the disk takes it.
 - A stop is SIGTERM to the trial and all below it, once each, and SIGKILL after the grace time until none is left.
+- A process moves in the tree when its parent ends, and a look may miss it: at each child's end it is looked again for
+  sessions that were not told.  What a session that was told starts to clean up is not told.
 - It returns only when nothing that the trial started is alive: as a subreaper, the shim then has no child.
 
 The shim loads this: nothing slow is imported here.
@@ -23,6 +25,8 @@ from rund.executor.processes import signal_descendants
 
 AWAITED = frozenset({signal.SIGTERM, signal.SIGCHLD})  # must be blocked
 
+# SIGCONT too, for a stopped process sees SIGTERM only when it goes on.
+_TERMINATE = (signal.SIGTERM, signal.SIGCONT)
 _LINGER = 2.0  # seconds that what a trial left behind has from SIGTERM to SIGKILL
 _RETRY = 1.0  # seconds until the record is tried again
 _KILL_AGAIN = (0.02, 1.0)  # seconds between two rounds of SIGKILL, at first and at most
@@ -45,6 +49,7 @@ class Supervisor:
         self._retry_at: float | None = None
         self._kill_at: float | None = None
         self._kill_pause = _KILL_AGAIN[0]
+        self._told: set[int] = set()  # sessions whose processes have had SIGTERM
 
     def supervise(self) -> None:
         """Return when the end is recorded and nothing is left of the trial."""
@@ -55,6 +60,8 @@ class Supervisor:
                 return
             if self._recorded and self._kill_at is None:
                 self._terminate(min(_LINGER, self._grace))
+            elif self._kill_at is not None and not childless:
+                self._tell_missed()
             self._kill_if_due()
             if self._next_signal() == signal.SIGTERM:
                 self._reap()
@@ -109,19 +116,23 @@ class Supervisor:
 
     def _terminate(self, patience: float) -> None:
         self._kill_at = time.monotonic() + patience
-        # SIGCONT too, for a stopped process sees SIGTERM only when it goes on.
-        numbers = (signal.SIGTERM, signal.SIGCONT)
-        group = self._signal_group(numbers) if self._end is None else None
-        signal_descendants(os.getpid(), *numbers, spare_group=group)
+        group = self._group()
+        # The others first: when the group's ends, they move.  Then the group at once, so that no fork slips through.
+        self._told = signal_descendants(os.getpid(), *_TERMINATE, spare_group=group)
+        if group is not None:
+            self._told.add(group)
+            for number in _TERMINATE:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(group, number)
 
-    def _signal_group(self, numbers: tuple[int, ...]) -> int | None:
-        """Signal the trial's group at once, so that no fork slips through; None if it has not made it yet."""
-        try:
-            for number in numbers:
-                os.killpg(self._trial, number)  # its number is its own until it is reaped
-        except OSError:
+    def _tell_missed(self) -> None:
+        self._told |= signal_descendants(os.getpid(), *_TERMINATE, spare_sessions=self._told)
+
+    def _group(self) -> int | None:
+        """The trial's process group and session, if it has made it and has not ended: then the number is its own."""
+        if self._end is not None:
             return None
-        return self._trial
+        return self._trial if os.getpgid(self._trial) == self._trial else None
 
     def _kill_if_due(self) -> None:
         if _is_due(self._kill_at, otherwise=False):

@@ -19,7 +19,7 @@ from rund.executor.framing import TRIAL_LOCK
 from rund.executor.local import LocalBackend
 from rund.executor.locks import boot_id, is_held
 
-PATIENCE = 30.0  # seconds until a test gives up
+PATIENCE = 60.0  # seconds until a test gives up
 
 
 class Attempts:
@@ -70,7 +70,8 @@ def children() -> set[int]:
     """Of this process, zombies too."""
     found: set[int] = set()
     for task in Path("/proc/self/task").iterdir():
-        found.update(map(int, (task / "children").read_text().split()))
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            found.update(map(int, (task / "children").read_text().split()))
     return found
 
 

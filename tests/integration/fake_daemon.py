@@ -12,7 +12,7 @@ from typing import Any
 from rund.errors import InvalidError, RundError, error_text
 from rund.protocol import CLOSED, NEED_DATA, SERVER, Connection, Request, encode_response
 
-PATIENCE = 20.0  # seconds until a test gives up
+PATIENCE = 60.0  # seconds until a test gives up
 ID = "6d0f7a11" + "0" * 24
 
 Answer = Callable[..., Any]

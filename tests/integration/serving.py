@@ -28,7 +28,7 @@ from rund.server.limits import ServerLimits
 from rund.server.listener import listen
 from rund.server.serve import serve
 
-PATIENCE = 20.0  # seconds until a test gives up
+PATIENCE = 60.0  # seconds until a test gives up
 
 
 class SmallAnswerer:
