@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import statistics
 import subprocess
 import sys
@@ -12,8 +9,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.benchmarks.row import Row
+
 BIN = Path(sys.executable).parent
 RUNS = 50
+ROUNDS = 21
+BASE = "python -c pass"
+BOUND = 3.0
 
 
 def seconds(command: list[str | Path], env: dict[str, str]) -> float:
@@ -47,7 +49,7 @@ def measure(rounds: int) -> dict[str, dict[str, float]]:
         try:
             fill(env, folder)
             commands: dict[str, list[str | Path]] = {
-                "python -c pass": [sys.executable, "-c", "pass"],
+                BASE: [sys.executable, "-c", "pass"],
                 f"runctl list -n {RUNS}": [BIN / "runctl", "list", "-n", str(RUNS)],
                 "runctl show @1": [BIN / "runctl", "show", "@1"],
             }
@@ -59,7 +61,7 @@ def measure(rounds: int) -> dict[str, dict[str, float]]:
                         times[label].append(taken)
         finally:
             subprocess.run([BIN / "runctl", "daemon", "stop"], env=env, check=False, capture_output=True)
-    base = times["python -c pass"]
+    base = times[BASE]
     return {
         label: {
             "seconds": statistics.median(taken),
@@ -69,19 +71,17 @@ def measure(rounds: int) -> dict[str, dict[str, float]]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=21)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    figures = measure(options.rounds)
-    if options.json:
-        print(json.dumps(figures))
-        return
-    print(f"{'command':24} {'median ms':>10} {'ratio':>6}   ({options.rounds} rounds, {os.cpu_count()} processors)")
-    for label, row in figures.items():
-        print(f"{label:24} {row['seconds'] * 1000:10.1f} {row['ratio']:6.2f}")
-
-
-if __name__ == "__main__":
-    main()
+def run(rounds: int, *, quick: bool) -> list[Row]:
+    """The rows of ``rounds`` rounds."""
+    figures = measure(2 if quick else rounds)
+    return [
+        Row(
+            work=label,
+            value=row["seconds"] * 1000,
+            unit="ms",
+            against=BASE if label != BASE else "",
+            ratio=row["ratio"] if label != BASE else None,
+            bound=BOUND if label != BASE else None,
+        )
+        for label, row in figures.items()
+    ]

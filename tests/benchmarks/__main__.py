@@ -1,0 +1,35 @@
+"""``python -m tests.benchmarks NAME... [--rounds N] [--quick] [--json FILE]``: each NAME is a module here with `run`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.benchmarks.row import Row, table
+
+NAMES = ("client_start", "noop_trials", "scripts")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="+", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("--rounds", type=int, help="more rounds give steadier medians")
+    parser.add_argument("--quick", action="store_true", help="little work, to see that it runs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
+    options = parser.parse_args()
+    rows: list[Row] = []
+    for name in options.names:
+        module = importlib.import_module(f"tests.benchmarks.{name}")
+        rows += module.run(options.rounds or module.ROUNDS, quick=options.quick)
+    print(table(rows))
+    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
+    if options.json is not None:
+        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
