@@ -65,8 +65,14 @@ async def _serve(settings: Settings, directories: Directories, soft_nofile: int)
     broker = Broker()
     stopping = anyio.Event()
     limits = ServerLimits()
-    async with _open_store(directories, broker) as store, LocalBackend(soft_nofile=soft_nofile) as backend:
-        launcher = Launcher(directories, socket=str(settings.socket), grace=settings.grace, slots=settings.slots)
+    async with _open_store(directories, broker) as store, _backend(settings, soft_nofile) as backend:
+        launcher = Launcher(
+            directories,
+            socket=str(settings.socket),
+            grace=settings.grace,
+            slots=settings.slots,
+            output_limit=settings.output_limit,
+        )
         executor = Executor(store, backend, broker, launcher, slots=settings.slots)
         context = Context(
             store=store,
@@ -96,6 +102,10 @@ async def _serve(settings: Settings, directories: Directories, soft_nofile: int)
                 await stopping.wait()
                 _log.info("stopping; runs go on")
                 tasks.cancel_scope.cancel()
+
+
+def _backend(settings: Settings, soft_nofile: int) -> LocalBackend:
+    return LocalBackend(soft_nofile=soft_nofile, output_limit=settings.output_limit)
 
 
 async def _tidied(store: Store) -> list[Path]:

@@ -19,6 +19,8 @@ import platformdirs
 from rund.errors import InvalidError
 
 APPLICATION: Final = "rund"
+_UNITS: Final = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_SMALLEST: Final = 2**20  # bytes; a limit below is more of a hindrance than of a help
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,11 @@ class Settings:
         """Seconds between SIGTERM and SIGKILL."""
         return self._value("grace")
 
+    @property
+    def output_limit(self) -> int:
+        """Bytes of output that each attempt keeps; 0: all."""
+        return int(self._value("output_limit"))
+
     def _value(self, name: str) -> float:
         return next(value.value for value in self.values if value.setting.name == name)
 
@@ -102,9 +109,23 @@ def _seconds(value: object) -> float:
     return float(value)
 
 
+def _size(value: object) -> float:
+    if isinstance(value, str) and value[:-1].isdecimal() and value[-1:] in _UNITS:
+        value = int(value[:-1]) * _UNITS[value[-1]]
+    if isinstance(value, bool) or not isinstance(value, int) or (value and not _SMALLEST <= value <= 2**50):
+        raise ValueError("bytes from 1M to 1024T, as 512M or 2G, or 0 for no limit")
+    return value
+
+
 SETTINGS: Final = (
     Setting(name="slots", read=_slots, default=_processors, help="how many slots there are: runs that run at once"),
     Setting(name="grace", read=_seconds, default=lambda: 10.0, help="seconds between SIGTERM and SIGKILL when stopped"),
+    Setting(
+        name="output_limit",
+        read=_size,
+        default=lambda: 2**30,
+        help="bytes of output that each attempt keeps, its end; 0: all",
+    ),
 )
 
 

@@ -78,13 +78,18 @@ class ShowAnswer(TypedDict):
 
 
 class OutputAnswer(TypedDict):
-    """Of ``output``; ``end``: that attempt is over and nothing comes after ``next``."""
+    """Of ``output``; ``end``: that attempt is over and nothing comes after ``next``.
+
+    ``size`` bytes were written, of which the first ``dropped`` are not kept.
+    """
 
     data: bytes
     attempt: int | None
     offset: int
     next: int
     end: bool
+    size: int
+    dropped: int
 
 
 class EventsAnswer(TypedDict):

@@ -66,7 +66,7 @@ class AsyncRun(RunView):
         self.attrs = dict((await self._client.call("set", runs=[self.id], **params))["runs"][0])
 
     async def output(self, *, attempt: int | None = None) -> bytes:
-        """What an attempt, by default the latest, has written so far."""
+        """What an attempt, by default the latest, has written so far; of too much, the end (setting output_limit)."""
         return b"".join([part async for part in self._output(attempt, timeout=0.0)])
 
     def follow(self, *, attempt: int | None = None) -> AsyncIterator[bytes]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from runctl.live import LiveLine
-from runctl.screen import say, write_output
+from runctl.output import OutputWriter
+from runctl.screen import say
 
 
 class Display:
@@ -13,6 +14,7 @@ class Display:
 
     def __init__(self) -> None:
         self._line = LiveLine() if sys.stderr.isatty() else None
+        self._output = OutputWriter()
         self._output_is_seen = sys.stdout.isatty()
         self._unfinished = False  # the last line of output has no end yet
 
@@ -43,17 +45,18 @@ class Display:
     def say(self, message: str) -> None:
         """One message on standard error."""
         self.clear()
+        self._output.finish()
         if self._in_midst and sys.stderr.isatty():
             sys.stderr.write("\n")
             self._unfinished = False
         say(message)
 
     def write(self, data: bytes) -> None:
-        """Output, as it is; it may end in the midst of a line."""
+        """Output, as it is, or as a terminal may have it; it may end in the midst of a line."""
         if data:
             if self._output_is_seen:
                 self.clear()
-            write_output(data)
+            self._output.write(data)
             self._unfinished = not data.endswith(b"\n")
 
     def write_lines(self, data: bytes) -> None:

@@ -66,7 +66,7 @@ class Run(RunView):
         self.attrs = dict(self._client.call("set", runs=[self.id], **params)["runs"][0])
 
     def output(self, *, attempt: int | None = None) -> bytes:
-        """What an attempt, by default the latest, has written so far."""
+        """What an attempt, by default the latest, has written so far; of too much, the end (setting output_limit)."""
         return b"".join(self._output(attempt, timeout=0.0))
 
     def follow(self, *, attempt: int | None = None) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ What is there is read without waiting: a request that waited for each would be w
 
 from __future__ import annotations
 
+from runctl.output import missing_line
 from runctl.prefixing import Prefixer
 from runctl.screen import short
 from rund.errors import NotFoundError
@@ -85,6 +86,8 @@ def _write(daemon: Connection, display: Display, shown: Shown, number: int) -> i
     except NotFoundError:
         shown.is_gone = True
         return 0
+    if part["offset"] > shown.offset:
+        display.say(missing_line(shown.run["id"], part["offset"] - shown.offset))
     shown.offset = part["next"]
     shown.is_read = part["end"]
     data = part["data"]

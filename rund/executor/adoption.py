@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from rund.engine.recover import Alive, Finding, recover
 from rund.executor.facts import read_facts
-from rund.executor.framing import SHIM_LOCK, TRIAL_LOCK
+from rund.executor.framing import OUTPUT, SHIM_LOCK, TRIAL_LOCK
+from rund.executor.output_bound import drop_head, dropped_until
 from rund.executor.processes import all_processes, has_open, signal_checked, start_time
 from rund.model.facts import StartRecord
 
@@ -65,3 +67,20 @@ def signal_orphans(directory: Path, *numbers: signal.Signals) -> None:
         if has_open(pid, path):
             with contextlib.suppress(OSError):
                 signal_checked(pid, lambda pid: has_open(pid, path), *numbers)
+
+
+def bound_output(directory: Path, limit: int) -> None:
+    """Keep the output of an attempt whose shim is gone within ``limit`` bytes, as the shim would; 0: no limit."""
+    if not limit:
+        return
+    with contextlib.suppress(OSError):  # nothing is written where nothing stands, and a full disk may hinder it
+        output = os.open(directory / OUTPUT, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            found = os.fstat(output)
+            if stat.S_ISREG(found.st_mode) and found.st_size > limit:
+                before = os.lseek(output, 0, os.SEEK_DATA)
+                end = dropped_until(found.st_size, before, limit)
+                if end > before:
+                    drop_head(output, end)
+        finally:
+            os.close(output)

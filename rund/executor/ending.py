@@ -16,6 +16,7 @@ from rund.engine.lifecycle import End
 from rund.engine.recover import Alive, Ended, Finding, Lost, NeverRan, recover
 from rund.executor.facts import read_facts
 from rund.executor.framing import OUTPUT
+from rund.executor.locks import open_plain
 from rund.executor.persist import persist
 from rund.model.event import EventKind
 from rund.model.run import Attempt, Run
@@ -151,11 +152,13 @@ def _end(found: Ended, scalars: dict[str, float]) -> End:
 
 def _scalars(path: Path) -> dict[str, float]:
     try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            if not size:
-                return {}
-            file.seek(max(0, size - _SCALARS_READ))
-            return read_scalars(file.read(_SCALARS_READ).decode("utf-8", "replace"))
+        descriptor = open_plain(path)
     except OSError:
         return {}
+    try:
+        begin = max(0, os.fstat(descriptor).st_size - _SCALARS_READ)
+        return read_scalars(os.pread(descriptor, _SCALARS_READ, begin).decode("utf-8", "replace"))
+    except OSError:
+        return {}
+    finally:
+        os.close(descriptor)

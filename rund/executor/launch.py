@@ -38,11 +38,12 @@ class _Program:
 class Launcher:
     """Prepares attempts in the folders of one home."""
 
-    def __init__(self, directories: Directories, *, socket: str, grace: float, slots: int) -> None:
+    def __init__(self, directories: Directories, *, socket: str, grace: float, slots: int, output_limit: int) -> None:
         self._directories = directories
         self._socket = socket
         self._grace = grace
         self._slots = slots
+        self._output_limit = output_limit
         self._processors = len(os.sched_getaffinity(0))
         self._programs: dict[tuple[str, str], _Program] = {}
 
@@ -66,6 +67,7 @@ class Launcher:
             argv=line.argv,
             environment=self._environment(run, attempt, program, line) | self._shared(reader, run, attempt),
             grace=self._grace,
+            output_limit=self._output_limit,
         )
 
     def _program(self, reader: Reader, spec: Spec) -> _Program:

@@ -25,8 +25,8 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from rund.engine.recover import NeverRan
-from rund.executor.adoption import Sighting, look, signal_orphans
+from rund.engine.recover import Lost, NeverRan
+from rund.executor.adoption import Sighting, bound_output, look, signal_orphans
 from rund.executor.backend import State, Submission
 from rund.executor.fork_client import ForkClient, RefusedError, UnknownOutcomeError
 from rund.executor.framing import SHIM_LOCK
@@ -49,12 +49,14 @@ class _Watched:
 class LocalBackend:
     """A `rund.executor.backend.Backend`; an async context manager, whose tasks live as long as it is open."""
 
-    def __init__(self, *, launcher: Sequence[str] = (), soft_nofile: int | None = None) -> None:
+    def __init__(self, *, launcher: Sequence[str] = (), soft_nofile: int | None = None, output_limit: int = 0) -> None:
         """``soft_nofile``: the limit of descriptors that trials get, for a daemon that raised its own.
 
+        ``output_limit``: bytes of output that are kept of what has lost its shim; 0: all.
         ``launcher`` is put before the fork server's command, for tests that trace it.
         """
         self._client = ForkClient(launcher=launcher, soft_nofile=soft_nofile)
+        self._output_limit = output_limit
         self._submitting = anyio.CapacityLimiter(1)
         self._looking = anyio.CapacityLimiter(_LOOKERS)
         self._watched: dict[str, _Watched] = {}
@@ -204,12 +206,19 @@ class LocalBackend:
             if sighting.pidfd is not None:
                 self._watch(token, watched.directory, sighting.pidfd)
                 return
-            if sighting.orphaned and watched.stop.is_set():
-                kill_at = await self._stop_orphans(watched.directory, sighting.grace, kill_at)
+            if sighting.orphaned:
+                await self._bound_output(watched.directory)
+                if watched.stop.is_set():
+                    kill_at = await self._stop_orphans(watched.directory, sighting.grace, kill_at)
             with anyio.move_on_after(pause):
                 await (anyio.sleep_forever() if watched.stop.is_set() else watched.stop.wait())
             pause = min(2 * pause, _LOOK_AGAIN[1])
+        if isinstance(sighting.finding, Lost):
+            await self._bound_output(watched.directory)
         self._report(token)
+
+    async def _bound_output(self, directory: Path) -> None:
+        await anyio.to_thread.run_sync(bound_output, directory, self._output_limit, limiter=self._looking)
 
     async def _stop_orphans(self, directory: Path, grace: float | None, kill_at: float | None) -> float | None:
         """Signal them with what is due; answers when they are to be killed."""
@@ -249,6 +258,7 @@ def _request(attempt: Submission) -> bytes:
             argv=attempt.argv,
             environment=attempt.environment,
             grace=attempt.grace,
+            output_limit=attempt.output_limit,
         )
     )
 

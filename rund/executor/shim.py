@@ -21,6 +21,7 @@ import time
 
 from rund.clock import now
 from rund.executor.locks import boot_id
+from rund.executor.output_bound import OutputBound
 from rund.executor.processes import start_time
 from rund.executor.shim_records import AttemptFiles
 from rund.executor.shim_request import ShimRequest, decode_request
@@ -90,6 +91,7 @@ def _run_attempt(request: ShimRequest) -> None:
     supervisor = Supervisor(
         trial,
         grace=request.grace,
+        bound=OutputBound(files.output, directory=files.directory, limit=request.output_limit),
         record=lambda end: files.write_exit(identity | fault.fields() | end),
     )
     if signal.SIGTERM in signal.sigpending():

@@ -17,7 +17,7 @@ class AttemptFiles:
 
     def __init__(self, directory: str) -> None:
         """Make them; raises `OSError` if that cannot be done."""
-        self._directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._exit = self._make(EXIT, os.O_RDWR)
         os.posix_fallocate(self._exit, 0, RECORD_SIZE)
         self.trial_lock = self._make(TRIAL_LOCK, os.O_RDWR)
@@ -28,7 +28,6 @@ class AttemptFiles:
     def release_to_trial(self) -> None:
         """Close what the trial alone is to hold from now on."""
         os.close(self.trial_lock)
-        os.close(self.output)
 
     def write_start(self, fields: dict[str, object]) -> None:
         """Write ``started``, whole or not at all; proof against the death of processes, not against lost power."""
@@ -38,14 +37,14 @@ class AttemptFiles:
             os.write(descriptor, frame_fields(fields))
         finally:
             os.close(descriptor)
-        os.rename(temporary, STARTED, src_dir_fd=self._directory, dst_dir_fd=self._directory)
+        os.rename(temporary, STARTED, src_dir_fd=self.directory, dst_dir_fd=self.directory)
 
     def write_exit(self, fields: dict[str, object]) -> None:
         """Write ``exit``, durably; raises `OSError` if the disk does not take it now."""
         os.pwrite(self._exit, frame_fields(fields), 0)
         os.fsync(self._exit)
-        os.fsync(self._directory)
+        os.fsync(self.directory)
 
     def _make(self, name: str, flags: int) -> int:
         flags |= os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.open(name, flags, MODE, dir_fd=self._directory)
+        return os.open(name, flags, MODE, dir_fd=self.directory)

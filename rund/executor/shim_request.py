@@ -21,7 +21,7 @@ class ShimRequest:
     """One attempt, as the shim needs it; `rund.executor.backend.Submission` tells what each value means."""
 
     # Not a dataclass: importing those would cost each shim memory.
-    __slots__ = ("argv", "cwd", "directory", "environment", "grace", "token")
+    __slots__ = ("argv", "cwd", "directory", "environment", "grace", "output_limit", "token")
 
     def __init__(
         self,
@@ -32,6 +32,7 @@ class ShimRequest:
         argv: Sequence[str],
         environment: Mapping[str, str],
         grace: float,
+        output_limit: int = 0,
     ) -> None:
         self.token = token
         self.directory = directory
@@ -39,6 +40,7 @@ class ShimRequest:
         self.argv = argv
         self.environment = environment
         self.grace = grace
+        self.output_limit = output_limit
 
 
 def encode_request(request: ShimRequest) -> bytes:

@@ -6,6 +6,7 @@ Rules:
 - A stop is SIGTERM to the trial and all below it, once each, and SIGKILL after the grace time until none is left.
 - A process moves in the tree when its parent ends, and a look may miss it: at each child's end it is looked again for
   sessions that were not told.  What a session that was told starts to clean up is not told.
+- Output is bounded when nothing else is to be done, and once more when nothing can write to it any more.
 - It returns only when nothing that the trial started is alive: as a subreaper, the shim then has no child.
 
 The shim loads this: nothing slow is imported here.
@@ -21,9 +22,10 @@ import time
 from collections.abc import Callable
 
 from rund.clock import now
+from rund.executor.output_bound import OutputBound
 from rund.executor.processes import signal_descendants
 
-AWAITED = frozenset({signal.SIGTERM, signal.SIGCHLD})  # must be blocked
+AWAITED = frozenset({signal.SIGTERM, signal.SIGCHLD, signal.SIGIO})  # must be blocked
 
 # SIGCONT too, for a stopped process sees SIGTERM only when it goes on.
 _TERMINATE = (signal.SIGTERM, signal.SIGCONT)
@@ -36,9 +38,12 @@ _KIB = 1024
 class Supervisor:
     """Sees one trial to its end."""
 
-    def __init__(self, trial: int, *, grace: float, record: Callable[[dict[str, object]], None]) -> None:
+    def __init__(
+        self, trial: int, *, grace: float, bound: OutputBound, record: Callable[[dict[str, object]], None]
+    ) -> None:
         self._trial = trial
         self._grace = grace
+        self._bound = bound
         self._record = record
         self._max_rss = 0
         self._user_time = 0.0
@@ -57,15 +62,20 @@ class Supervisor:
             childless = self._reap()
             self._record_end()
             if self._recorded and childless:
+                self._bound.drop()
                 return
             if self._recorded and self._kill_at is None:
                 self._terminate(min(_LINGER, self._grace))
             elif self._kill_at is not None and not childless:
                 self._tell_missed()
             self._kill_if_due()
-            if self._next_signal() == signal.SIGTERM:
+            self._bound.look_if_due()
+            number = self._next_signal()
+            if number == signal.SIGTERM:
                 self._reap()
                 self.stop()
+            elif number == signal.SIGIO:
+                self._bound.wake()
 
     def stop(self) -> None:
         """End the trial; that it was told to is kept only if it had not ended by itself before."""
@@ -143,7 +153,7 @@ class Supervisor:
 
     def _next_signal(self) -> int | None:
         """The signal that came, None if something is due before one came."""
-        due = [moment for moment in (self._kill_at, self._retry_at) if moment is not None]
+        due = [moment for moment in (self._kill_at, self._retry_at, self._bound.due) if moment is not None]
         if not due:
             return signal.sigwaitinfo(AWAITED).si_signo
         info = signal.sigtimedwait(AWAITED, max(0.0, min(due) - time.monotonic()))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,25 @@ import anyio.to_thread
 
 from rund.api.params import OutputParams
 from rund.errors import NotFoundError
+from rund.executor.locks import open_plain
 from rund.handlers.context import Call, Context, Reply
-from rund.model.run import Attempt
+from rund.model.run import Attempt, Run
 from rund.model.status import LIVE, Status
 from rund.store.reader import Reader
 
 # A file that grows wakes nobody: while somebody follows it, it is looked at again after these seconds.
 _SHORTEST_LOOK = 0.02
 _LONGEST_LOOK = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """Bytes of an output."""
+
+    data: bytes
+    offset: int  # of the first of them
+    size: int  # bytes that were written
+    dropped: int  # of those, how many at the beginning are not kept
 
 
 async def output(context: Context, call: Call[OutputParams]) -> Reply:
@@ -44,49 +56,85 @@ def _final(reply: dict[str, Any]) -> bool:
 
 
 async def _output(context: Context, params: OutputParams) -> Reply:
-    def query(reader: Reader) -> tuple[Attempt | None, bool]:
+    def query(reader: Reader) -> tuple[Run, Attempt | None]:
         run = reader.resolve(params.run)
         number = params.attempt or run.attempts
         attempt = reader.attempt(run.id, number) if number else None
         if attempt is None and params.attempt is not None:
             raise NotFoundError(f"run {run.id[:8]} has no attempt {params.attempt}: it has {run.attempts}")
-        # A pending restart has not begun its attempt: the one before is over, and not what is waited for.
-        return attempt, run.status in LIVE
+        return run, attempt
 
-    attempt, live = await context.store.read(query)
+    run, attempt = await context.store.read(query)
     if attempt is None:
-        return {"data": b"", "attempt": None, "offset": 0, "next": 0, "end": not live, "live": live}
-    path = context.store.directories.attempt(attempt.token) / "output"
-    # The state was read before the file: what an attempt that is over has written is all there.
+        live = run.status in LIVE
+        nothing = _Part(data=b"", offset=0, size=0, dropped=0)
+        return _reply(nothing, None, end=not live, live=live)
+    # The state was read before the file: what an attempt that is over has written is all there.  A pending restart
+    # has not begun its attempt: the one before is over, and not what is waited for.
     running = attempt.status is Status.RUNNING
-    offset, data, size = await anyio.to_thread.run_sync(_read, path, params.offset, params.limit)
-    following = offset + len(data)
+    path = context.store.directories.attempt(attempt.token) / "output"
+    try:
+        part = await anyio.to_thread.run_sync(_read, path, params.offset, params.limit)
+    except OSError as error:
+        part = _unreadable(run, attempt, error, params.offset)
+    end = not running and part.offset + len(part.data) >= part.size
+    return _reply(part, attempt.number, end=end, live=running)
+
+
+def _reply(part: _Part, attempt: int | None, *, end: bool, live: bool) -> Reply:
     return {
-        "data": data,
-        "attempt": attempt.number,
-        "offset": offset,
-        "next": following,
-        "end": not running and following >= size,
-        "live": running,
+        "data": part.data,
+        "attempt": attempt,
+        "offset": part.offset,
+        "next": part.offset + len(part.data),
+        "end": end,
+        "size": part.size,
+        "dropped": part.dropped,
+        "live": live,
     }
 
 
-def _read(path: Path, offset: int, limit: int) -> tuple[int, bytes, int]:
-    """(where the bytes begin, the bytes, the size of the file); nothing of a file that is not there."""
+def _unreadable(run: Run, attempt: Attempt, error: OSError, offset: int) -> _Part:
+    """The empty output of an attempt that has made none; raises `NotFoundError` where there should be one."""
+    executed = attempt.exit_status is not None or attempt.signal is not None
+    if isinstance(error, FileNotFoundError) and not executed:
+        return _Part(data=b"", offset=max(offset, 0), size=0, dropped=0)
+    what = f"the output of attempt {attempt.number} of run {run.id[:8]}"
+    if isinstance(error, FileNotFoundError):
+        raise NotFoundError(f"{what} is gone: its file was removed")
+    words = "a symbolic link stands there" if error.errno == errno.ELOOP else str(error.strerror or error).lower()
+    raise NotFoundError(f"{what} cannot be read: {words}")
+
+
+def _read(path: Path, offset: int, limit: int) -> _Part:
+    """Up to ``limit`` bytes from ``offset`` on, or from the first that is kept; raises OSError."""
+    descriptor = open_plain(path)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return max(offset, 0), b"", 0
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            return 0, b"", 0
-        start = max(0, status.st_size + offset) if offset < 0 else offset
-        return start, os.pread(descriptor, limit, start), status.st_size
+        while True:
+            size = os.fstat(descriptor).st_size
+            dropped = _dropped(descriptor, size)
+            start = max(size + offset, dropped) if offset < 0 else max(offset, dropped)
+            data = os.pread(descriptor, limit, start)
+            # What was dropped while it was read reads as zeroes.
+            if _dropped(descriptor, size) <= start:
+                return _Part(
+                    data=data, offset=start, size=max(size, start + len(data)) if data else size, dropped=dropped
+                )
     finally:
         os.close(descriptor)
 
 
+def _dropped(descriptor: int, size: int) -> int:
+    """How many of the first ``size`` bytes are a hole: where its bound has cut it, see `rund.executor.output_bound`."""
+    try:
+        return min(os.lseek(descriptor, 0, os.SEEK_DATA), size)
+    except OSError:  # ENXIO: nothing but a hole, or nothing at all; else a file system that knows no holes
+        return 0
+
+
 def read_tail(path: Path, limit: int) -> bytes:
-    """The last ``limit`` bytes of an output; nothing of a file that is not there."""
-    return _read(path, -limit, limit)[1]
+    """The last ``limit`` bytes of an output; nothing of a file that cannot be read."""
+    try:
+        return _read(path, -limit, limit).data
+    except OSError:
+        return b""

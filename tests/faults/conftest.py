@@ -1,5 +1,5 @@
 """The machine of the process tests, for faults of the whole."""
 
-from tests.process.conftest import machine
+from tests.process.conftest import machine, served
 
-__all__ = ["machine"]
+__all__ = ["machine", "served"]

@@ -39,6 +39,7 @@ def start_shim(attempt: Submission, *, launcher: Sequence[str] = (), before: str
                 argv=attempt.argv,
                 environment=attempt.environment,
                 grace=attempt.grace,
+                output_limit=attempt.output_limit,
             )
         )
     )

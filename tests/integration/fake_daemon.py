@@ -193,6 +193,8 @@ class Story:
                 "offset": start,
                 "next": start + len(data),
                 "end": attempt in self.over,
+                "size": len(self.outputs[attempt]),
+                "dropped": 0,
             }
 
 

@@ -70,7 +70,7 @@ COMMANDS = {
         options=(
             Option("-f", "--follow", meaning="go on until the run has ended, also across restarts"),
             Option("--attempt", value="K", kind=WHOLE, meaning="of attempt K instead of the latest"),
-            Option("--tail", value="N", kind=WHOLE, meaning="no more than the last N lines of what is there"),
+            Option("-n", "--tail", value="N", kind=WHOLE, meaning="no more than the last N lines of what is there"),
         ),
     )
 }
