@@ -17,7 +17,7 @@ import anyio
 from rund.broker import Broker
 from rund.clock import now
 from rund.door import Door
-from rund.errors import FullError
+from rund.errors import FullError, InternalError
 from rund.executor.executor import Executor
 from rund.executor.launch import Launcher
 from rund.executor.local import LocalBackend
@@ -109,11 +109,11 @@ def _backend(settings: Settings, soft_nofile: int) -> LocalBackend:
 
 
 async def _tidied(store: Store) -> list[Path]:
-    """Forget and note what earlier daemons left; answers the half made copies.  A full disk hinders no start."""
+    """Forget and note what earlier daemons left; answers the half made copies.  A bad disk hinders no start."""
     try:
         await store.write(lambda transaction: transaction.forget_old_events(now()))
         return await note_leftovers(store)
-    except FullError as error:
+    except (FullError, InternalError) as error:
         _log.warning("%s", error.message)
         return []
 

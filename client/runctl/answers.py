@@ -122,3 +122,4 @@ class StatusAnswer(TypedDict):
     paused: bool
     counts: dict[str, int]
     settings: list[SettingMap]
+    fault: str | None

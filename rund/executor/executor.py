@@ -39,6 +39,7 @@ class Executor:
         self._starts = Starts(store, backend, launcher, slots=slots)
         self._ends = Ends(store)
         self._starts_again = 0.0  # the loop's time from which starts are tried again
+        self._told: str | None = None  # why starts wait, as it was logged last
         self._cancelled: set[str] = set()
         self._unknown: set[str] = set()  # tokens of which nobody can tell yet what became of them
         self._some_unknown = anyio.Event()
@@ -86,6 +87,8 @@ class Executor:
         if not claimed:
             return False
         outcomes = await self._starts.submit(claimed)
+        if len(outcomes) < len(claimed):
+            self._told = None
         self._back_off_from(outcomes)
         await self._ends.record(outcomes)
         await self._stop_stopping()  # what was asked to stop while it was being started
@@ -94,11 +97,12 @@ class Executor:
     def _back_off_from(self, outcomes: dict[str, Outcome]) -> None:
         for token, outcome in outcomes.items():
             if isinstance(outcome, NeverRan):
-                self._back_off(f"run {token[:8]}: {outcome.fault or 'it never ran'}")
+                self._back_off(outcome.fault or f"run {token[:8]} never ran")
 
     def _back_off(self, reason: str) -> None:
-        if not self._starts_again:
+        if reason != self._told:
             _log.warning("starts wait, for one could not be carried out just now: %s", reason)
+            self._told = reason
         self._starts_again = anyio.current_time() + RETRY
 
     async def _watch_stops(self) -> None:

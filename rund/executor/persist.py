@@ -23,7 +23,7 @@ async def persist(store: Store, change: Callable[[Transaction], T]) -> T:
     told = False
     while True:
         try:
-            return await store.write(change)
+            return await store.write(change, urgent=True)
         except (FullError, InternalError) as error:
             if not told:
                 _log.error("what has happened cannot be written now, and is kept until it can: %s", error.message)

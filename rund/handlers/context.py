@@ -73,13 +73,16 @@ class Context:
         paused, full = reader.is_paused(run), run.batch is not None and reader.is_full(run.batch)
         return short_wait(run, paused=paused, batch_full=full)
 
-    async def change(self, request: RequestKey | None, change: Callable[[Transaction], Reply]) -> Reply:
+    async def change(
+        self, request: RequestKey | None, change: Callable[[Transaction], Reply], *, urgent: bool = False
+    ) -> Reply:
         """The reply of ``change``, after its commit; of a request that was made before, the reply of then.
 
+        ``urgent``: see `rund.store.writer.Writer.write`.
         Raises `ConflictError` if the request's id was used with other params, and what ``change`` raises.
         """
         if request is None:
-            return await self.store.write(change)
+            return await self.store.write(change, urgent=urgent)
 
         def once(transaction: Transaction) -> Reply:
             reply = first_reply(transaction, request)
@@ -88,7 +91,7 @@ class Context:
                 transaction.save_reply(request.request_id, request.digest, reply, self.now())
             return reply
 
-        return await self.store.write(once)
+        return await self.store.write(once, urgent=urgent)
 
 
 def first_reply(reader: Reader, request: RequestKey) -> Reply | None:

@@ -65,7 +65,7 @@ async def stop(context: Context, call: Call[StopParams]) -> Reply:
         stop_runs(transaction, runs, context.now())
         return {"runs": present(context, transaction, runs)}
 
-    return await context.change(call.request, change)
+    return await context.change(call.request, change, urgent=True)
 
 
 def stop_runs(transaction: Transaction, named: list[Run], now: float) -> None:
@@ -119,4 +119,4 @@ async def _set_paused(context: Context, call: Call[Any], *, paused: bool) -> Rep
             transaction.add_event(kind, context.now())
         return {"paused": paused}
 
-    return await context.change(call.request, change)
+    return await context.change(call.request, change, urgent=True)

@@ -55,6 +55,7 @@ async def status(context: Context, _call: Call[StatusParams]) -> Reply:
         "started": context.started,
         "slots": context.slots,
         "settings": context.settings,
+        "fault": context.store.fault,
     } | await context.store.read(query)
 
 
@@ -70,7 +71,7 @@ async def shutdown(context: Context, call: Call[ShutdownParams]) -> Reply:
             runs += [batch for batch in map(transaction.find, batches) if batch is not None]
             stop_runs(transaction, runs, context.now())
 
-        await context.store.write(stop_all)
+        await context.store.write(stop_all, urgent=True)
         while True:
             bell = context.broker.bell
             if not await context.store.read(lambda reader: reader.running()):

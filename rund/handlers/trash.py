@@ -22,7 +22,7 @@ async def delete(context: Context, call: Call[DeleteParams]) -> Reply:
     params = call.params
     names = params.runs
     if params.stop:
-        names = await context.store.write(lambda transaction: _stop(transaction, names, context.now()))
+        names = await context.store.write(lambda transaction: _stop(transaction, names, context.now()), urgent=True)
         await until_ended(context, names)
 
     def change(transaction: Transaction) -> Reply:
@@ -46,7 +46,7 @@ async def delete(context: Context, call: Call[DeleteParams]) -> Reply:
         transaction.add_event(EventKind.DELETED, now, [run.id for run in runs])
         return {"runs": [run.id for run in runs]}
 
-    return await context.change(call.request, change)
+    return await context.change(call.request, change, urgent=True)
 
 
 def _check_rest(run: Run) -> None:
@@ -105,7 +105,7 @@ async def purge(context: Context, call: Call[PurgeParams]) -> Reply:
             transaction.add_event(EventKind.PURGED, context.now(), [run.id for run in runs])
         return {"runs": [run.id for run in runs]}
 
-    reply = await context.change(call.request, change)
+    reply = await context.change(call.request, change, urgent=True)
     await remove_garbage(context.store)
     return reply
 

@@ -27,7 +27,7 @@ async def remove_garbage(store: Store) -> None:
     directories = store.directories
     try:
         while await store.read(lambda reader: reader.garbage(1)):
-            await store.write(partial(_take_away, directories=directories))
+            await store.write(partial(_take_away, directories=directories), urgent=True)
     except (FullError, InternalError) as error:
         _log.warning("garbage is left for now: %s", error.message)
     await anyio.to_thread.run_sync(directories.remove_taken)

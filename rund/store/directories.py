@@ -25,6 +25,7 @@ class Directories:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.database = home / "rund.db"
+        self.reserve = home / "reserve"
         self.lock = home / "lock"
         self.socket_file = home / "socket"
 

@@ -11,11 +11,12 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 
-from rund.errors import UnsupportedError
+from rund.errors import RundError, UnsupportedError
 from rund.store.connection import open_reader, open_writer
 from rund.store.directories import Directories
 from rund.store.migrate import migrate
 from rund.store.reader import Reader
+from rund.store.reserve import Reserve
 from rund.store.transaction import Transaction
 from rund.store.writer import Writer
 
@@ -28,15 +29,20 @@ class Store:
 
     def __init__(self, directories: Directories, committed: Callable[[], None]) -> None:
         self.directories = directories
-        self._writer = Writer(directories.database, committed)
+        self._writer = Writer(directories.database, Reserve(directories.reserve), committed)
         self._writer.start()
         self._limiter = anyio.CapacityLimiter(READERS)
         self._connections: list[sqlite3.Connection] = []
         self._idle: queue.LifoQueue[Reader] = queue.LifoQueue()  # as many as the limiter lets in have ever been busy
 
-    async def write(self, change: Callable[[Transaction], T]) -> T:
+    @property
+    def fault(self) -> str | None:
+        """Why not everything can be written now; None if it can."""
+        return self._writer.fault
+
+    async def write(self, change: Callable[[Transaction], T], *, urgent: bool = False) -> T:
         """Carry out ``change`` in a transaction of its own; see `Writer.write`."""
-        return await self._writer.write(change)
+        return await self._writer.write(change, urgent=urgent)
 
     async def read(self, query: Callable[[Reader], T]) -> T:
         """The answer of ``query``, from one committed state."""
@@ -71,13 +77,32 @@ class Store:
 def prepare(directories: Directories) -> None:
     """Make the home and bring its database up to date; raises `UnsupportedError` where that cannot be."""
     directories.make()
-    path: Path = directories.database
+    reserve = Reserve(directories.reserve)
     try:
-        connection = open_writer(path)
-        path.chmod(0o600)
-        try:
-            migrate(connection, str(path))
-        finally:
-            connection.close()
+        _migrate(directories.database)
     except sqlite3.DatabaseError as error:
-        raise UnsupportedError(f"the database {path} cannot be read ({error}): it was left as it is") from None
+        # SQLite does not always tell a full disk from others: what it keeps beside the database has to be made, too.
+        if not reserve.give_up():
+            raise _unusable(directories.database, error) from None
+        try:
+            _migrate(directories.database)
+        except sqlite3.DatabaseError as again:
+            raise _unusable(directories.database, again) from None
+    reserve.make()
+
+
+def _migrate(path: Path) -> None:
+    connection = open_writer(path)
+    try:
+        path.chmod(0o600)
+        migrate(connection, str(path))
+    finally:
+        connection.close()
+
+
+def _unusable(path: Path, error: sqlite3.DatabaseError) -> RundError:
+    if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+        return UnsupportedError(
+            f"the database {path} cannot be opened ({error}): see whether its disk is full or failing"
+        )
+    return UnsupportedError(f"the database {path} cannot be read ({error}): it was left as it is")

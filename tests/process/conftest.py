@@ -38,6 +38,7 @@ class Machine:
             "RUND_GRACE": "1.5",
             "LANG": "C.UTF-8",
         }
+        self.launcher: list[str | Path] = []  # what is put before a daemon's command
         self.daemons: list[subprocess.Popen[bytes]] = []
 
     @property
@@ -56,7 +57,9 @@ class Machine:
         """A daemon, ready to serve."""
         log = (self.folder / "rund.log").open("ab")
         with log:
-            daemon = subprocess.Popen([BIN / "rund"], env=self.env | env, stdin=subprocess.DEVNULL, stderr=log)
+            daemon = subprocess.Popen(
+                [*self.launcher, BIN / "rund"], env=self.env | env, stdin=subprocess.DEVNULL, stderr=log
+            )
         self.daemons.append(daemon)
         wait_until(lambda: daemon.poll() is not None or self.ctl("status", "--no-start").returncode == 0)
         assert daemon.poll() is None, (self.folder / "rund.log").read_text()

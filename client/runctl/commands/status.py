@@ -40,6 +40,7 @@ def _facts(answer: StatusAnswer) -> list[tuple[str, str]]:
         ("started", second(answer["started"])),
         ("slots", f"{answer['used']} of {answer['slots']} used{' (paused)' if answer['paused'] else ''}"),
         ("runs", counts or "none"),
+        *([("fault", plain(answer["fault"]))] if answer["fault"] else []),
     ]
 
 
