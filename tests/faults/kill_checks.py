@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import Any, NamedTuple
 
 from tests.faults.kill_drive import Drive
-from tests.faults.kill_world import PATIENCE, Daemon, World
+from tests.faults.kill_world import Daemon, World
 
 _RUNS = """
     SELECT runs.id, runs.operation, runs.flags, runs.status, runs.reason, runs.label, runs.attempts, runs.position,
@@ -40,7 +40,7 @@ def violations(drive: Drive, daemon: Daemon) -> tuple[Outcome, list[str]]:
     daemon.stop()
     outcome, attempts, wrong = _database(world)
     found += [*wrong, *_counts(world.ran(), attempts, erased="purge" in drive.acknowledged), *leftovers]
-    left = [pid for pid in world.processes() if not _ends(pid)]
+    left = [pid for pid in world.processes() if not _ends(pid, world.patience)]
     return outcome, found + [f"process {pid} is left" for pid in left]
 
 
@@ -96,7 +96,7 @@ def _counts(ran: dict[str, int], attempts: dict[str, tuple[str, str | None]], *,
 
 def _until_clean(world: World) -> list[str]:
     """What is in the home and belongs to nothing, after the daemon had time to remove it."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + world.patience
     while left := _garbage(world):
         if time.monotonic() > deadline:
             return [f"{path} is left" for path in left]
@@ -117,13 +117,13 @@ def _garbage(world: World) -> list[str]:
     return [*noted, *(str(path.relative_to(world.home)) for path in present)]
 
 
-def _ends(pid: int) -> bool:
-    """Whether a process, which has nothing more to do, ends in time."""
+def _ends(pid: int, seconds: float) -> bool:
+    """Whether a process, which has nothing more to do, ends within ``seconds``."""
     try:
         descriptor = os.pidfd_open(pid)
     except OSError:
         return True
     try:
-        return bool(select.select([descriptor], [], [], PATIENCE)[0])
+        return bool(select.select([descriptor], [], [], seconds)[0])
     finally:
         os.close(descriptor)

@@ -77,7 +77,7 @@ class Drive:
         """Wait until these runs are neither running nor pending; an end that was told is not waited for again."""
         self._asked += 1
         if self._asked > self._ended:
-            assert self.ask("wait", runs=list(runs), timeout=PATIENCE)["done"], f"{runs} do not end"
+            assert self.ask("wait", runs=list(runs), timeout=self.world.patience)["done"], f"{runs} do not end"
             self._ended = self._asked
 
     def until_ran(self, run: str) -> None:
@@ -86,7 +86,7 @@ class Drive:
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Wait until ``condition`` holds; raises `DaemonGoneError` if the daemon is gone before."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self.world.patience
         while not condition():
             if self.daemons[-1].gone(0.01):
                 raise DaemonGoneError

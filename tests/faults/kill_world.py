@@ -20,7 +20,7 @@ from rund.protocol import CLIENT, CLOSED, NEED_DATA, Connection, Response, encod
 from tests.faults.warm_rund import Order
 
 ROOT: Final = Path(__file__).parents[2]
-PATIENCE: Final = 90.0  # seconds until a point is given up
+PATIENCE: Final = 90.0  # seconds until something that must come is given up
 
 # Writes down that this attempt ran, by its token, which is the folder of its output; then does what its flag says.
 TRIAL: Final = """#!/bin/sh
@@ -85,9 +85,13 @@ class Daemon:
 class World:
     """One folder with a project, a home and all daemons that it has had; a context manager that leaves nothing alive."""
 
-    def __init__(self, folder: Path, *, package: Path = ROOT) -> None:
-        """``package`` is the folder that holds the package ``rund`` that its daemons are made of."""
+    def __init__(self, folder: Path, *, package: Path = ROOT, patience: float = PATIENCE) -> None:
+        """``package`` is the folder that holds the package ``rund`` that its daemons are made of.
+
+        After ``patience``, in seconds, a scenario that does not go on is given up.
+        """
         self.folder = folder
+        self.patience = patience
         self.home = folder / "home"
         self.socket = folder / "socket"
         self.project = folder / "project"
@@ -102,9 +106,10 @@ class World:
             "RUND_GRACE": "20",
         }
         self._forge = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.warm_rund"],
+            # -P: what lies in its working directory must not come before the package.
+            [sys.executable, "-P", "-m", "tests.faults.warm_rund"],
             cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"},
+            env=os.environ | {"PYTHONPATH": f"{package}:{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -161,10 +166,10 @@ class World:
 
     def connect(self, daemon: Daemon) -> Wire:
         """A connection to ``daemon`` as soon as it serves; raises `DaemonGoneError` if it is gone before."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self.patience
         while True:
             wire = socket.socket(socket.AF_UNIX)
-            wire.settimeout(PATIENCE)
+            wire.settimeout(self.patience)
             try:
                 wire.connect(str(self.socket))
             except OSError:

@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import NoReturn, TypedDict
 
 # All that a daemon imports, also late.
@@ -62,8 +63,7 @@ def _obey(order: Order) -> NoReturn:
             since=order["since"],
             forked=lambda pid: _answer(pid, os.getpid()),
         )
-        with open(order["report"], "w", encoding="utf-8") as file:
-            json.dump(watched._asdict(), file)
+        Path(order["report"]).write_text(json.dumps(watched._asdict()), "utf-8")
         status = 0
     finally:
         os._exit(status)
