@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -14,7 +13,10 @@ from rund.api.params import METHODS, ChangeParams, Params, read_params
 from rund.errors import InvalidError
 from rund.handlers import control, daemon, events, labels, listing, output, restart, run, trash, waiting
 from rund.handlers.context import Call, Context, RequestKey, first_reply
+from rund.handlers.kept import KeptAnswers
 from rund.handlers.peer import Peer
+from rund.protocol.encoding import Packed, pack
+from rund.protocol.messages import Request
 
 Handler = Callable[[Context, Call[Any]], Awaitable[Any]]
 
@@ -46,31 +48,54 @@ HANDLERS: dict[str, Handler] = {
 WAITING = frozenset({"output", "wait", "events", "shutdown"})
 
 
-@dataclass(frozen=True, slots=True)
+# Requests whose answer is of the store alone, and the same until something is committed.
+KEPT = frozenset({"list", "show", "trials"})
+_LONG_NAME = 100  # characters
+
+
 class Dispatcher:
     """Answers requests: the server's `rund.handlers.peer.Answerer`."""
 
-    context: Context
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._kept = KeptAnswers(context.store.version)
 
-    def waits(self, method: str, params: object) -> bool:
+    def waits(self, request: Request) -> bool:
         """Whether this request may wait."""
-        if method == "delete":
+        if request.method == "delete":
+            params = request.params
             asked = params[0] if isinstance(params, list) and params else params
             return isinstance(asked, dict) and bool(asked.get("stop"))
-        return method in WAITING
+        return request.method in WAITING
 
-    async def answer(self, peer: Peer, method: str, params: object) -> object:
+    def kept(self, request: Request) -> Packed | None:
+        """What the same request was answered before, if nothing was committed since; None if that is not known."""
+        return self._kept.find(request.asked)
+
+    async def answer(self, peer: Peer, request: Request) -> object:
         """The result of a request; raises `rund.errors.RundError`."""
+        if request.method not in KEPT or not request.asked:
+            return await self._answer(peer, request.method, request.params)
+        version = self._kept.version()  # before it is read: a commit meanwhile makes it one that is not found again
+        answer = pack(await self._answer(peer, request.method, request.params))
+        self._kept.keep(request.asked, version, answer)
+        return answer
+
+    async def _answer(self, peer: Peer, method: str, params: object) -> object:
         if method not in HANDLERS:
-            raise InvalidError(f"unknown method {method!r}: there are {', '.join(HANDLERS)}")
+            raise InvalidError(f"unknown method {_shortened(method)!r}: there are {', '.join(HANDLERS)}")
         typed = read_params(METHODS[method], params)
         request = _request_key(method, typed)
         if request is not None:
             # Before anything is read or copied for it: the first reply stands, whatever has changed since.
-            reply = await self.context.store.read(lambda reader: first_reply(reader, request))
+            reply = await self._context.store.read(lambda reader: first_reply(reader, request))
             if reply is not None:
                 return reply
-        return await HANDLERS[method](self.context, Call(peer=peer, params=typed, request=request))
+        return await HANDLERS[method](self._context, Call(peer=peer, params=typed, request=request))
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONG_NAME else f"{name[:_LONG_NAME]}..."
 
 
 def _request_key(method: str, params: Params) -> RequestKey | None:

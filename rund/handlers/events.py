@@ -20,18 +20,22 @@ _BATCH = 100
 async def events(context: Context, call: Call[EventsParams]) -> Reply:
     """The events after a number; waits up to ``timeout`` for the first.
 
-    ``reset``: what came after that number is not kept any more, or never was: start afresh from ``last``.
+    There are ``limit`` at most, and fewer where they name many runs.  ``reset``: what came after that number is not
+    kept any more, or never was: start afresh from ``last``.
     """
     params = call.params
     after = params.after
     with anyio.move_on_after(params.timeout):
         while True:
             bell = context.broker.bell
+            await call.peer.turn()
             found, last, reset = await _read(context, after, params.limit)
             after = last if after is None else after
             if found or reset or not params.timeout:
                 return _reply(found, last, reset=reset)
+            call.peer.pass_turn()
             await bell.wait()
+    await call.peer.turn()
     found, last, reset = await _read(context, after, params.limit)
     return _reply(found, last, reset=reset)
 

@@ -37,15 +37,18 @@ class _Part:
 async def output(context: Context, call: Call[OutputParams]) -> Reply:
     """Bytes from ``offset`` on; where there are none yet, and more may come, waits up to ``timeout``."""
     params = call.params
+    await call.peer.turn()  # whoever does not read what was read for it has no more read
     reply = await _output(context, params)
     if params.timeout and not _final(reply):
         pause = _SHORTEST_LOOK
         with anyio.move_on_after(params.timeout):
             while not _final(reply):
+                call.peer.pass_turn()
                 bell = context.broker.bell
                 with anyio.move_on_after(pause):
                     await bell.wait()
                 pause = min(2 * pause, _LONGEST_LOOK)
+                await call.peer.turn()
                 reply = await _output(context, params)
     del reply["live"]
     return reply

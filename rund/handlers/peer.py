@@ -5,9 +5,23 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from rund.protocol.encoding import Packed
+from rund.protocol.messages import Request
+
 
 class Peer(Protocol):
     """The connection that a request came by."""
+
+    async def turn(self) -> None:
+        """Wait until the client has taken what it was answered before; the next answer is this request's.
+
+        A request that may wait calls it before it makes an answer that may be large.
+        """
+        ...
+
+    def pass_turn(self) -> None:
+        """Let others answer first, for there is nothing to answer yet."""
+        ...
 
     async def notify(self, method: str, params: list[Any]) -> None:
         """Send a notification; returns when it is written.  Raises what ends the connection if it cannot be."""
@@ -28,10 +42,14 @@ class Peer(Protocol):
 class Answerer(Protocol):
     """What answers requests."""
 
-    def waits(self, method: str, params: object) -> bool:
+    def waits(self, request: Request) -> bool:
         """Whether this request may wait, and so must hold up no other of its connection."""
         ...
 
-    async def answer(self, peer: Peer, method: str, params: object) -> object:
+    def kept(self, request: Request) -> Packed | None:
+        """What the same request was answered before, if that is still its answer; None if that is not known."""
+        ...
+
+    async def answer(self, peer: Peer, request: Request) -> object:
         """The result of a request.  Raises `rund.errors.RundError` for every answer but success."""
         ...

@@ -24,10 +24,13 @@ async def wait(context: Context, call: Call[WaitParams]) -> Reply:
     with anyio.move_on_after(math.inf if params.timeout is None else params.timeout):
         while True:
             bell = context.broker.bell
+            await call.peer.turn()
             reply = await context.store.read(partial(_reply, context=context, starts=starts))
             if reply["done"]:
                 return reply
+            call.peer.pass_turn()
             await bell.wait()
+    await call.peer.turn()
     return await context.store.read(partial(_reply, context=context, starts=starts))
 
 

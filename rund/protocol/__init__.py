@@ -1,10 +1,11 @@
 """MessagePack-RPC without I/O; the command line loads it at its start, so it imports nothing slow."""
 
 from rund.protocol.connection import CLIENT, SERVER, Connection
-from rund.protocol.encoding import encode_notification, encode_request, encode_response
+from rund.protocol.encoding import Packed, encode_notification, encode_request, encode_response, pack
 from rund.protocol.limits import REPLY_LIMITS, REQUEST_LIMITS, Limits
 from rund.protocol.messages import (
     CLOSED,
+    LARGE,
     NEED_DATA,
     EncodingError,
     Notification,
@@ -17,6 +18,7 @@ from rund.protocol.messages import (
 __all__ = [
     "CLIENT",
     "CLOSED",
+    "LARGE",
     "NEED_DATA",
     "REPLY_LIMITS",
     "REQUEST_LIMITS",
@@ -25,6 +27,7 @@ __all__ = [
     "EncodingError",
     "Limits",
     "Notification",
+    "Packed",
     "ProtocolError",
     "Request",
     "Response",
@@ -32,4 +35,5 @@ __all__ = [
     "encode_notification",
     "encode_request",
     "encode_response",
+    "pack",
 ]

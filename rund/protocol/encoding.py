@@ -6,6 +6,23 @@ import msgpack  # type: ignore[import-untyped]  # it ships no types
 
 from rund.protocol.messages import EncodingError
 
+_LARGEST_KEPT = 1024 * 1024  # bytes; a packer that has packed more has a buffer as large
+_idle: list[msgpack.Packer] = []  # each new one allocates a buffer of its own, which costs more than most messages
+
+
+class Packed:
+    """A value that is packed already, to be the result of a response."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
+def pack(value: object) -> Packed:
+    """``value`` as the wire carries it.  Raises `EncodingError`."""
+    return Packed(_encode(value))
+
 
 def encode_request(msgid: int, method: str, params: object) -> bytes:
     """A request as bytes.  Raises `EncodingError`."""
@@ -18,6 +35,8 @@ def encode_response(msgid: int, error_text: str | None, result: object) -> bytes
     An error can always be encoded: what is not Unicode in it, as in a name of a file, is escaped.
     Raises `EncodingError` for a result.
     """
+    if isinstance(result, Packed):
+        return b"\x94\x01" + _encode(msgid) + b"\xc0" + result.data
     if error_text is None:
         return _encode([1, msgid, None, result])
     return _encode([1, msgid, [0, error_text.encode(errors="backslashreplace").decode()], None])
@@ -28,9 +47,15 @@ def encode_notification(method: str, params: list[object]) -> bytes:
     return _encode([2, method, params])
 
 
-def _encode(message: list[object]) -> bytes:
+def _encode(message: object) -> bytes:
     try:
-        encoded: bytes = msgpack.packb(message)
+        packer = _idle.pop()  # no other thread has it meanwhile
+    except IndexError:
+        packer = msgpack.Packer()
+    try:
+        encoded: bytes = packer.pack(message)
     except (TypeError, ValueError, OverflowError) as error:  # among ValueErrors: lone surrogates, too deep, circular
         raise EncodingError(f"a value cannot be sent: {error}") from error
+    if len(encoded) <= _LARGEST_KEPT:  # one that failed, or has grown, is not used again
+        _idle.append(packer)
     return encoded

@@ -17,6 +17,7 @@ _ARRAY_LENGTH_BYTES = {0xDC: 2, 0xDD: 4}
 _MAP_LENGTH_BYTES = {0xDE: 2, 0xDF: 4}
 _EXTENSIONS = frozenset((*range(0xC7, 0xCA), *range(0xD4, 0xD9)))
 _KEYS = bytes(0xA0 <= head < 0xC0 or head in {0xD9, 0xDA, 0xDB} for head in range(256))  # strings only
+_VALUE_BYTES = 64  # what a value of Python takes beside its own bytes, at the least
 _SHORT_STRING = 0xD9  # the commonest header but the short ones; its 255 bytes are within any sensible limit
 
 
@@ -47,6 +48,15 @@ class Frame:
         self._in_map = False
         self._outer: list[tuple[int, bool]] = []  # the same of the containers around it
         self._values = 1
+
+    @property
+    def holds(self) -> int:
+        """About how many bytes of memory the message takes when it is decoded, as far as it has been read."""
+        return self._position + _VALUE_BYTES * self._values
+
+    def skips(self, length: int) -> int:
+        """How many of the bytes that come after the first ``length`` are not looked at, for a string has them."""
+        return max(0, self._position - length)
 
     def end(self, buffer: bytearray) -> int | None:
         """Where the message ends, or None while it is unfinished.  Raises `ProtocolError` as soon as it cannot be."""

@@ -16,14 +16,20 @@ class EncodingError(InternalError):
 
 
 class Request:
-    """``[0, msgid, method, params]``: wants a `Response` with its ``msgid``."""
+    """``[0, msgid, method, params]``: wants a `Response` with its ``msgid``.
 
-    __slots__ = ("method", "msgid", "params")
+    ``asked``: what follows the msgid, as it came, where that is short: two requests with the same ask the same.
+    ``holds``: about how many bytes of memory it takes.
+    """
 
-    def __init__(self, msgid: int, method: str, params: object) -> None:
+    __slots__ = ("asked", "holds", "method", "msgid", "params")
+
+    def __init__(self, msgid: int, method: str, params: object, *, asked: bytes = b"", holds: int = 0) -> None:
         self.msgid = msgid
         self.method = method
         self.params = params
+        self.asked = asked
+        self.holds = holds
 
     def __repr__(self) -> str:
         return f"Request({self.msgid!r}, {self.method!r}, {self.params!r})"
@@ -69,4 +75,5 @@ class Sentinel:
 
 
 NEED_DATA = Sentinel("NEED_DATA")
+LARGE = Sentinel("LARGE")
 CLOSED = Sentinel("CLOSED")

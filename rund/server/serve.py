@@ -15,8 +15,10 @@ import anyio.lowlevel
 from rund.errors import FullError, error_text
 from rund.handlers.peer import Answerer
 from rund.protocol.encoding import encode_notification
+from rund.server.account import Held, Ledger
+from rund.server.gate import Gate
 from rund.server.limits import ServerLimits
-from rund.server.session import Held, Session
+from rund.server.session import Session
 from rund.server.stream import Stream
 
 logger = logging.getLogger(__name__)
@@ -53,7 +55,9 @@ class _Doorkeeper:
         self._answerer = answerer
         self._limits = limits
         self._clients = 0
-        self._held = Held()
+        bounds = {Held.WAITING: limits.waiting_bytes, Held.SUBSCRIBED: limits.subscription_bytes}
+        self._ledger = Ledger(limits.held_bytes, bounds)
+        self._gate = Gate()
         self._told_full = False  # the log says it once, not a thousand times
 
     def admits(self, client: socket.socket) -> bool:
@@ -78,7 +82,7 @@ class _Doorkeeper:
         self._clients += 1
         try:
             stream = Stream(client, write_seconds=self._limits.write_seconds)
-            await Session(stream, self._answerer, self._limits, self._held).serve()
+            await Session(stream, self._answerer, self._limits, ledger=self._ledger, gate=self._gate).serve()
         except anyio.get_cancelled_exc_class():
             # A handler that lets a cancellation out which no scope asked for would end the whole task group.
             if anyio.current_effective_deadline() == -math.inf:

@@ -6,56 +6,55 @@ Rules:
 - The end of the client's stream is the end of the connection: what was received before it is answered first, except
   by methods that wait.
 - A stream that a request starts begins after that request's answer is sent.
+- A client that does not read what it was answered is answered no further, until it is dropped at its deadline.
+- All that is held for the client stands in its account.
 - What is no request ends the connection if it is malformed, or a response (the daemon asks nothing); notifications
   are ignored.
 """
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 import anyio
 import anyio.abc
 import anyio.lowlevel
 
-from rund.errors import FullError, InternalError, RundError, error_text
+from rund.errors import FullError, error_text
 from rund.handlers.peer import Answerer
 from rund.protocol.connection import SERVER, Connection
 from rund.protocol.encoding import encode_notification, encode_response
-from rund.protocol.messages import CLOSED, NEED_DATA, EncodingError, ProtocolError, Request
+from rund.protocol.messages import CLOSED, LARGE, NEED_DATA, ProtocolError, Request
+from rund.server.account import Held, Ledger
+from rund.server.answering import answered, refusal
+from rund.server.asking import Asking
+from rund.server.gate import Gate
 from rund.server.limits import ServerLimits
 from rund.server.stream import RECEIVE_BYTES, PeerGoneError, Stream
+from rund.server.subscriptions import Subscriptions
 
 logger = logging.getLogger(__name__)
-_MESSAGES_A_TURN = 32  # then other clients have theirs
-
-
-@dataclass(slots=True)
-class Held:
-    """What all clients together hold of unfinished messages, in bytes."""
-
-    unfinished: int = 0
+# What one client may take at once of the time of all, about a millisecond of it.
+_MESSAGES_A_TURN = 8
+_BYTES_A_TURN = 2048  # of which each may be a value
+_HOLDS_A_TURN = 16 * 1024
 
 
 class Session:
-    """One client's connection; to handlers, a `rund.handlers.peer.Peer`."""
+    """One client's connection."""
 
-    def __init__(self, stream: Stream, answerer: Answerer, limits: ServerLimits, held: Held) -> None:
+    def __init__(self, stream: Stream, answerer: Answerer, limits: ServerLimits, *, ledger: Ledger, gate: Gate) -> None:
+        self.turn = anyio.Lock(fast_acquire=True)  # to make an answer and send it
         self._stream = stream
         self._answerer = answerer
         self._limits = limits
-        self._held = held
-        self._connection = Connection(SERVER, limits.message)
-        self._unfinished = 0  # this client's part of ``held``
+        self._gate = gate
+        self._account = ledger.open(self._drop)
+        self._connection = Connection(SERVER, limits.message, large=limits.large_bytes)
         self._in_flight = 0
-        self._numbers = itertools.count(1)
-        self._streams: dict[int, anyio.CancelScope] = {}
-        self._to_start: list[tuple[int, Callable[[], Awaitable[None]]]] | None = None  # a list within a request
+        self.subscriptions = Subscriptions(self._account, limits.streams, self._end)
         self._tasks: anyio.abc.TaskGroup
 
     async def serve(self) -> None:
@@ -72,61 +71,37 @@ class Session:
                 finally:
                     self._tasks.cancel_scope.cancel()
         finally:
-            self._hold(0)
+            self._account.close()
             self._stream.close()
 
     async def notify(self, method: str, params: list[Any]) -> None:
         """Send a notification; returns when it is written.  Raises `PeerGoneError`, `EncodingError`."""
         await anyio.lowlevel.checkpoint()  # a client that reads fast holds up no other, and a stream can be ended
-        await self._stream.send(encode_notification(method, params))
+        await self._send(encode_notification(method, params), Asking(self))
 
-    def start(self, stream: Callable[[], Awaitable[None]]) -> int:
-        """Run ``stream`` beside the requests, for as long as the connection lives; answers its number.
-
-        Raises `FullError` if the connection has as many as it may.
-        """
-        if len(self._streams) >= self._limits.streams:
-            raise FullError(
-                f"this connection has {len(self._streams)} subscriptions and may have no more: end one first"
-            )
-        number = next(self._numbers)
-        self._streams[number] = anyio.CancelScope()
-        if self._to_start is None:
-            self._tasks.start_soon(self._run_stream, number, stream)
-        else:
-            self._to_start.append((number, stream))
-        return number
-
-    def cancel(self, number: int | None) -> int:
-        """End stream ``number`` (None: all of this connection); answers how many were ended."""
-        numbers = list(self._streams) if number is None else [number]
-        scopes = [self._streams.pop(each) for each in numbers if each in self._streams]
-        for scope in scopes:
-            scope.cancel()
-        return len(scopes)
+    async def _send(self, message: bytes, asking: Asking) -> None:
+        """Write ``message``, in the turn of ``asking``."""
+        try:
+            await asking.turn()
+            if self._stream.begin(message):
+                with self._account.holding(Held.UNREAD, len(message)):
+                    await self._stream.finish()
+        finally:
+            asking.pass_turn()
 
     async def _take_messages(self) -> None:
-        connection = self._connection
         deadline = math.inf
         while True:
             data = await self._receive(deadline)
-            connection.receive_data(data)
-            taken = 0
-            while (message := connection.next_message()) is not NEED_DATA:
-                if message is CLOSED:
-                    return
-                if isinstance(message, Request):
-                    await self._take_request(message)
-                taken += 1
-                if taken % _MESSAGES_A_TURN == 0:
-                    await anyio.lowlevel.checkpoint()
-            self._hold(connection.buffered)
-            if not connection.has_partial:
+            taken = await self._take_data(data)
+            if not data:
+                return
+            if not self._connection.has_partial:
                 deadline = math.inf
             elif taken or deadline == math.inf:
                 deadline = anyio.current_time() + self._limits.unfinished_seconds
             if len(data) == RECEIVE_BYTES:
-                await anyio.lowlevel.checkpoint()
+                await self._gate.go_through()
 
     async def _receive(self, deadline: float) -> bytes:
         if deadline == math.inf:
@@ -135,74 +110,117 @@ class Session:
             return await self._stream.receive()
         raise ProtocolError(f"a message was not finished within {self._limits.unfinished_seconds:g} s")
 
-    def _hold(self, unfinished: int) -> None:
-        self._held.unfinished += unfinished - self._unfinished
-        self._unfinished = unfinished
-        if unfinished and self._held.unfinished > self._limits.unfinished_bytes:
-            raise ProtocolError("the daemon holds too much of unfinished messages: send this one again later")
+    async def _take_data(self, data: bytes) -> int:
+        """Take the messages that ``data`` ends; answers how many."""
+        taken = 0
+        begin, end = 0, -1
+        while end < len(data):
+            end = begin + self._connection.skips + _BYTES_A_TURN
+            self._connection.receive_data(data[begin:end])
+            begin = end
+            self._account.set(Held.UNFINISHED, self._connection.buffered)
+            taken = await self._take_whole(taken)
+            self._account.set(Held.UNFINISHED, self._connection.buffered)
+            if self._connection.holds > _HOLDS_A_TURN:
+                await self._gate.go_through()
+        return taken
+
+    async def _take_whole(self, taken: int) -> int:
+        """Take the messages that are whole; answers how many have been taken with the ``taken`` before."""
+        while (message := self._connection.next_message()) not in (NEED_DATA, CLOSED):
+            taken += 1
+            if message is LARGE:
+                await self._take_large()
+            elif isinstance(message, Request):
+                await self._take_request(message)
+                if message.holds > _HOLDS_A_TURN:
+                    await self._gate.go_through()
+            if taken % _MESSAGES_A_TURN == 0:
+                await self._gate.go_through()
+        return taken
+
+    async def _take_large(self) -> None:
+        """Decode and answer the large message that is whole, while no other client's is."""
+        asking = Asking(self, self._connection.holds)
+        await self._has_read()
+        with self._account.holding(Held.ANSWERED, self._connection.holds):
+            async with self._gate.large:
+                for _ in self._connection.decode():
+                    await anyio.lowlevel.checkpoint()
+                message = self._connection.next_message()
+                reply = None
+                if isinstance(message, Request):
+                    if self._answerer.waits(message):
+                        reply = self._begin_waiting(message)
+                    else:
+                        reply = await self._answer(asking, message)
+            del message  # it may be of many millions of bytes, and its answer may wait to be read
+        if reply is not None:
+            await self._send(reply, asking)
+        self.subscriptions.begin(self._tasks)
+
+    async def _has_read(self) -> None:
+        """Wait until the client has taken all that it was answered.
+
+        The turn itself is not kept while a request is carried out: what waits, and events, need not wait for it.
+        """
+        async with self.turn:
+            pass
 
     async def _take_request(self, request: Request) -> None:
-        if not self._answerer.waits(request.method, request.params):
-            self._to_start = []
-            with anyio.CancelScope(shield=True):
-                reply = await self._reply(request)
-            await self._stream.send(reply)
-            for number, stream in self._to_start:
-                self._tasks.start_soon(self._run_stream, number, stream)
-            self._to_start = None
-        elif self._in_flight >= self._limits.in_flight:
-            full = FullError(
-                f"{self._in_flight} requests of this connection wait, and no more may: send it again later"
-            )
-            await self._stream.send(encode_response(request.msgid, error_text(full), None))
+        kept = self._answerer.kept(request)
+        if kept is not None:
+            await self._send(encode_response(request.msgid, None, kept), Asking(self))
+        elif self._answerer.waits(request):
+            refused = self._begin_waiting(request)
+            if refused is not None:
+                await self._send(refused, Asking(self))
         else:
-            self._in_flight += 1
-            self._tasks.start_soon(self._answer_waiting, request)
+            await self._has_read()
+            asking = Asking(self, request.holds)
+            with self._account.holding(Held.ANSWERED, request.holds):
+                reply = await self._answer(asking, request)
+            await self._send(reply, asking)
+            self.subscriptions.begin(self._tasks)
+
+    async def _answer(self, asking: Asking, request: Request) -> bytes:
+        """The answer to a request that does not wait: it is carried out, whatever becomes of the client."""
+        with anyio.CancelScope(shield=True):
+            reply = await answered(self._answerer, asking, request, self._limits.reply_bytes)
+        return reply  # noqa: RET504 - the scope may swallow, as far as types can tell
+
+    def _begin_waiting(self, request: Request) -> bytes | None:
+        """Answer ``request`` beside the others; answers its refusal if too many wait."""
+        if self._in_flight >= self._limits.in_flight:
+            full = f"{self._in_flight} requests of this connection wait, and no more may: send it again later"
+            return refusal(request.msgid, error_text(FullError(full)))
+        try:
+            self._account.hold(Held.WAITING, request.holds)
+        except FullError as error:
+            return refusal(request.msgid, error_text(error))
+        self._in_flight += 1
+        self._tasks.start_soon(self._answer_waiting, request)
+        return None
 
     async def _answer_waiting(self, request: Request) -> None:
+        asking = Asking(self, request.holds)
         try:
-            await self._stream.send(await self._reply(request))
+            reply = await answered(self._answerer, asking, request, self._limits.reply_bytes)
+            await self._send(reply, asking)
         except PeerGoneError as error:
             self._end(error)
         finally:
+            asking.pass_turn()
+            self._account.release(Held.WAITING, request.holds)
             self._in_flight -= 1
 
-    async def _run_stream(self, number: int, stream: Callable[[], Awaitable[None]]) -> None:
-        scope = self._streams.get(number)
-        if scope is None:  # ended before it began
-            return
-        try:
-            with scope:
-                await stream()
-        except PeerGoneError as error:
-            self._end(error)
-        except Exception:
-            logger.exception("a subscription ended by a fault of rund; its connection is closed")
-            self._tasks.cancel_scope.cancel()
-        finally:
-            self._streams.pop(number, None)
-
-    def _end(self, error: PeerGoneError) -> None:
-        logger.info("a client %s", error)
+    def _end(self, error: PeerGoneError | None) -> None:
+        if error is not None:
+            logger.info("a client %s", error)
         self._tasks.cancel_scope.cancel()
 
-    async def _reply(self, request: Request) -> bytes:
-        """The encoded answer, whatever comes of the request."""
-        try:
-            result = await self._answerer.answer(self, request.method, request.params)
-            return self._encoded(request.msgid, result)
-        except EncodingError:
-            logger.exception("the answer to %.100r cannot be sent", request.method)
-            error: RundError = InternalError("the answer cannot be sent; the daemon's log tells more")
-        except RundError as raised:
-            error = raised
-        except Exception:
-            logger.exception("%.100r failed by a fault of rund", request.method)
-            error = InternalError("a fault of rund; the daemon's log tells more")
-        return encode_response(request.msgid, error_text(error), None)
-
-    def _encoded(self, msgid: int, result: object) -> bytes:
-        reply = encode_response(msgid, None, result)
-        if len(reply) > self._limits.reply_bytes:
-            raise EncodingError(f"it has {len(reply)} bytes, and may have {self._limits.reply_bytes}")
-        return reply
+    def _drop(self, error: FullError) -> None:
+        """The ledger has chosen this client."""
+        logger.warning("a client was dropped: %s", error.message)
+        self._stream.send_last(encode_notification("error", [error_text(error)]))
+        self._tasks.cancel_scope.cancel()

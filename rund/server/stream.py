@@ -1,12 +1,13 @@
 """A client's socket: non-blocking, tried first and waited for only when it would block; every write has a deadline.
 
-anyio's wait_readable and wait_writable raise if two tasks wait for the same end of one socket, and never return if it
-is closed meanwhile.  So one task alone reads, a lock lets one task at a time wait to write, and `Stream.close` is
-called when no task uses the stream any more.
+It stays registered with the event loop while its client asks one thing after the other, which saves two system calls
+a request; what arrives while nobody waits for it is left to the system, and waited for anew when somebody does.  One
+task alone reads, and one at a time writes.  `Stream.close` is called when no task uses the stream any more.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 
@@ -20,13 +21,16 @@ class PeerGoneError(Exception):
 
 
 class Stream:
-    """Whole messages out, bytes in."""
+    """Whole messages out, bytes in.  It is made in the event loop."""
 
     def __init__(self, connected: socket.socket, *, write_seconds: float) -> None:
         connected.settimeout(0)
         self._socket = connected
+        self._loop = asyncio.get_running_loop()
+        self._arrival: asyncio.Future[None] | None = None  # somebody waits for bytes
+        self._arrived: bytes | None = None
+        self._registered = False
         self._write_seconds = write_seconds
-        self._writing = anyio.Lock()
         self._unsent = memoryview(b"")  # of a message begun; if its writer was cancelled, it goes before any other
         self._gone = False
         self._drained = True
@@ -36,54 +40,79 @@ class Stream:
 
         Raises `PeerGoneError` if the connection is broken.
         """
-        if self._drained:
-            await anyio.wait_readable(self._socket)
-        while True:
-            try:
-                data = self._socket.recv(RECEIVE_BYTES)
-            except (BlockingIOError, InterruptedError):
-                await anyio.wait_readable(self._socket)
-            except OSError as error:
-                raise PeerGoneError(f"cannot be read from: {error.strerror}") from error
-            else:
-                self._drained = len(data) < RECEIVE_BYTES  # saves a recv that would most likely find nothing
-                return data
+        data = None if self._drained else self._receive_now()
+        while data is None:
+            await self._wait_for_bytes()
+            data, self._arrived = self._arrived, None
+        self._drained = len(data) < RECEIVE_BYTES  # saves a recv that would most likely find nothing
+        return data
 
-    async def send(self, message: bytes) -> None:
-        """Write ``message``; returns when the system has all of it.
+    async def _wait_for_bytes(self) -> None:
+        self._arrival = self._loop.create_future()
+        if not self._registered:
+            self._loop.add_reader(self._socket, self._take_bytes)
+            self._registered = True
+        await self._arrival
 
-        A caller that is cancelled within it leaves the rest to the next, so that no message is ever cut by another.
+    def _take_bytes(self) -> None:
+        """Called by the event loop when there is something to read."""
+        arrival, self._arrival = self._arrival, None
+        if arrival is None or arrival.done():
+            self._stop_looking()
+            return
+        try:
+            self._arrived = self._receive_now()
+        except PeerGoneError as error:
+            arrival.set_exception(error)
+        else:
+            arrival.set_result(None)
+
+    def _receive_now(self) -> bytes | None:
+        """What has arrived; None if nothing has."""
+        try:
+            return self._socket.recv(RECEIVE_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError as error:
+            raise PeerGoneError(f"cannot be read from: {error.strerror}") from error
+
+    def begin(self, message: bytes) -> bool:
+        """Write what the system takes at once of ``message``; answers whether there is a rest, which `finish` writes.
+
+        One message at a time is begun and finished.  Where a `finish` was cancelled, what it left goes before the
+        next message, so that none is ever cut by another.  Raises `PeerGoneError` if the connection is broken.
+        """
+        if self._unsent:
+            self._unsent = memoryview(bytes(self._unsent) + message)
+        else:
+            sent = self._send_now(message)
+            if sent == len(message):
+                return False
+            self._unsent = memoryview(message)[sent:]
+        return True
+
+    async def finish(self) -> None:
+        """Write what is left.
+
         Raises `PeerGoneError` if the connection is broken, or the client does not read in time.
         """
-        begun = memoryview(message)
-        if not self._unsent and not self._writing.locked():
-            begun = begun[self._send_now(begun) :]
-            if not begun:
-                return
-            self._unsent, begun = begun, self._unsent
-        async with self._writing:
-            with anyio.move_on_after(self._write_seconds) as deadline:
-                await self._flush()
-                self._unsent = begun
-                await self._flush()
-            if deadline.cancelled_caught:
-                self._gone = True
-                raise PeerGoneError(f"did not read for {self._write_seconds:g} s")
+        with anyio.move_on_after(self._write_seconds) as deadline:
+            while self._unsent:
+                sent = self._send_now(self._unsent)
+                self._unsent = self._unsent[sent:]
+                if not sent:
+                    await anyio.wait_writable(self._socket)
+        if deadline.cancelled_caught:
+            self._gone = True
+            raise PeerGoneError(f"did not read for {self._write_seconds:g} s")
 
     def send_last(self, message: bytes) -> None:
         """Write ``message`` if it can be written at once, for a connection that is about to be closed."""
         if not self._unsent:
             with contextlib.suppress(PeerGoneError):
-                self._send_now(memoryview(message))
+                self._send_now(message)
 
-    async def _flush(self) -> None:
-        while self._unsent:
-            sent = self._send_now(self._unsent)
-            self._unsent = self._unsent[sent:]
-            if not sent:
-                await anyio.wait_writable(self._socket)
-
-    def _send_now(self, message: memoryview) -> int:
+    def _send_now(self, message: bytes | memoryview) -> int:
         """How many bytes the system took."""
         if self._gone:
             raise PeerGoneError("is gone")
@@ -97,5 +126,11 @@ class Stream:
 
     def close(self) -> None:
         """Let go of the socket; may be called again."""
+        self._stop_looking()
         anyio.notify_closing(self._socket)
         self._socket.close()
+
+    def _stop_looking(self) -> None:
+        if self._registered:
+            self._registered = False
+            self._loop.remove_reader(self._socket)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from rund.model.event import Event
 from rund.store.codec import event_from_row
 from rund.store.contents import ContentReader
+
+_PAGE: Final = 1024 * 1024  # bytes of a page of events: an event names each run that it is of
 
 
 class JournalReader(ContentReader):
@@ -21,13 +25,23 @@ class JournalReader(ContentReader):
         return self.last_event() + 1 if row[0] is None else int(row[0])
 
     def events(self, after: int, limit: int) -> list[Event]:
-        """The events after number ``after``, in order."""
+        """The events after number ``after``, in order: ``limit`` at most, and fewer where they name many runs.
+
+        At least one is answered if there is any.
+        """
         rows = self._connection.execute(
             "SELECT number, time, kind, runs, status, reason, batch, generation FROM events "
             "WHERE number > ? ORDER BY number LIMIT ?",
             (after, limit),
         )
-        return [event_from_row(row) for row in rows]
+        found: list[Event] = []
+        size = 0
+        for row in rows:
+            size += len(row[3])
+            if found and size > _PAGE:
+                break
+            found.append(event_from_row(row))
+        return found
 
     def reply(self, request_id: str) -> tuple[str, str] | None:
         """(digest of the request, its first reply as JSON) of a request that named itself; None if it is new."""

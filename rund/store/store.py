@@ -18,6 +18,7 @@ from rund.store.migrate import migrate
 from rund.store.reader import Reader
 from rund.store.reserve import Reserve
 from rund.store.transaction import Transaction
+from rund.store.version import Version
 from rund.store.writer import Writer
 
 T = TypeVar("T")
@@ -31,6 +32,7 @@ class Store:
         self.directories = directories
         self._writer = Writer(directories.database, Reserve(directories.reserve), committed)
         self._writer.start()
+        self._version = Version(directories.database)
         self._limiter = anyio.CapacityLimiter(READERS)
         self._connections: list[sqlite3.Connection] = []
         self._idle: queue.LifoQueue[Reader] = queue.LifoQueue()  # as many as the limiter lets in have ever been busy
@@ -43,6 +45,10 @@ class Store:
     async def write(self, change: Callable[[Transaction], T], *, urgent: bool = False) -> T:
         """Carry out ``change`` in a transaction of its own; see `Writer.write`."""
         return await self._writer.write(change, urgent=urgent)
+
+    def version(self) -> int | None:
+        """A number that changes with each commit; None if it cannot be told."""
+        return self._version.now()
 
     async def read(self, query: Callable[[Reader], T]) -> T:
         """The answer of ``query``, from one committed state."""
@@ -70,6 +76,7 @@ class Store:
     async def close(self) -> None:
         """Write what has been asked so far, and close every connection."""
         await self._writer.close()
+        self._version.close()
         for connection in self._connections:
             connection.close()
 

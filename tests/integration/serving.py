@@ -21,6 +21,8 @@ from rund.protocol import (
     NEED_DATA,
     Connection,
     Notification,
+    Packed,
+    Request,
     Response,
     encode_request,
 )
@@ -37,6 +39,7 @@ class SmallAnswerer:
     def __init__(self) -> None:
         self.values: list[object] = []
         self.ended: list[object] = []  # what was cancelled
+        self.remembered: dict[bytes, Packed] = {}
         self._gates: dict[str, anyio.Event] = {}
 
     def gate(self, name: str) -> anyio.Event:
@@ -46,12 +49,16 @@ class SmallAnswerer:
         for gate in self._gates.values():
             gate.set()
 
-    def waits(self, method: str, params: object) -> bool:
-        return method == "wait"
+    def waits(self, request: Request) -> bool:
+        return request.method == "wait"
 
-    async def answer(self, peer: Peer, method: str, params: object) -> object:
+    def kept(self, request: Request) -> Packed | None:
+        return self.remembered.get(request.asked)
+
+    async def answer(self, peer: Peer, request: Request) -> object:
+        params = request.params
         given: dict[str, Any] = params[0] if isinstance(params, list) and params else {}
-        return await getattr(self, f"answer_{method}")(peer, **given)
+        return await getattr(self, f"answer_{request.method}")(peer, **given)
 
     async def answer_append(self, _: Peer, value: object, turns: int = 0) -> object:
         """Changes something, after giving ``turns`` to others."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import struct
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from rund.protocol import Limits, Notification, encode_notification, encode_request, encode_response
-from tests.integration.serving import Served, serving
+from tests.integration.serving import PATIENCE, Served, serving
 
 CLAIM = b"\x94\x00\x01\xdb" + struct.pack(">I", 7 * 1024 * 1024)  # a method of seven MiB
 
@@ -155,17 +156,26 @@ def test_one_client_too_many_is_told_and_another_is_served_when_there_is_room(tm
 
 
 def test_unfinished_messages_of_all_clients_together_are_bounded(tmp_path: Path) -> None:
-    with serving(tmp_path / "socket", unfinished_bytes=3_000_000) as served, ExitStack() as stack:
+    with serving(tmp_path / "socket", held_bytes=3_000_000) as served, ExitStack() as stack:
         clients = [stack.enter_context(served.client()) for _ in range(8)]
-        dropped = 0
+        honest = stack.enter_context(served.client())
+        request = encode_request(1, "append", [{"value": 1}])
+        honest.socket.sendall(request[:10])
+        poll = select.poll()
         for client in clients:
-            try:
+            poll.register(client.socket, select.POLLRDHUP)
+            with suppress(OSError):
                 client.socket.sendall(CLAIM + b"x" * 1_400_000)
-            except OSError:
-                dropped += 1
-        with served.client() as honest:
-            assert honest.call("append", value=1).result == [1]
-        assert dropped == 6
+        gone = 0
+        while gone < 6:
+            closed = poll.poll(PATIENCE * 1000)
+            assert closed, "six of the eight are to go"
+            for descriptor, _ in closed:
+                poll.unregister(descriptor)
+            gone += len(closed)
+        honest.socket.sendall(request[10:])
+        assert honest.response().result == [1], "whoever holds little does not pay for them"
+        assert not poll.poll(0), "the other two are within the bound"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
