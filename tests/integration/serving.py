@@ -39,6 +39,7 @@ class SmallAnswerer:
     def __init__(self) -> None:
         self.values: list[object] = []
         self.ended: list[object] = []  # what was cancelled
+        self.made = 0
         self.remembered: dict[bytes, Packed] = {}
         self._gates: dict[str, anyio.Event] = {}
 
@@ -98,10 +99,11 @@ class SmallAnswerer:
         return None
 
     async def answer_big(self, _: Peer, size: int) -> object:
+        self.made += 1
         return "x" * size
 
-    async def answer_refuse(self, _: Peer) -> object:
-        raise InvalidError("x: no such flag; did you mean y?")
+    async def answer_refuse(self, _: Peer, size: int = 1) -> object:
+        raise InvalidError(f"{'x' * size}: no such flag; did you mean y?")
 
     async def answer_fault(self, _: Peer) -> object:
         raise ValueError("secret detail")
@@ -113,7 +115,7 @@ class SmallAnswerer:
         """Lets out a cancellation that nobody asked for."""
         raise anyio.get_cancelled_exc_class()
 
-    async def answer_subscribe(self, peer: Peer, size: int = 1, *, faulty: bool = False) -> object:
+    async def answer_subscribe(self, peer: Peer, size: int = 1, *, padding: str = "", faulty: bool = False) -> object:
         async def stream() -> None:
             count = 0
             try:

@@ -194,3 +194,64 @@ def test_another_user_is_closed_at_once(tmp_path: Path) -> None:
         assert told.stdout == b"b''\n"
         with served.client() as honest:
             assert honest.call("append", value=1).result == [1]
+
+
+def test_a_client_that_does_not_read_is_answered_no_further(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path / "socket", write_seconds=60.0) as served,
+        served.client() as honest,
+        served.client() as client,
+    ):
+        for _ in range(50):
+            client.send("big", size=1_000_000)
+        for value in range(20):
+            assert honest.call("append", value=value).error is None
+        assert served.answerer.made <= 2, "one that is being read, and one that waits for it"
+        for _ in range(50):
+            assert len(client.response().result) == 1_000_000
+        assert served.answerer.made == 50
+
+
+def test_waiting_requests_are_bounded_in_bytes(tmp_path: Path) -> None:
+    with serving(tmp_path / "socket", waiting_bytes=50_000) as served, served.client() as client:
+        told = []
+        for _ in range(5):
+            client.socket.sendall(encode_request(1, "wait", [{"gate": "g" * 20_000}]))
+        for _ in range(3):
+            told.append(client.response().error)
+        assert all(text is not None and text.startswith("full: the requests that wait") for text in told)
+        assert client.call("append", value=1).result == [1]
+
+
+def test_subscriptions_are_bounded_in_bytes(tmp_path: Path) -> None:
+    with serving(tmp_path / "socket", subscription_bytes=50_000) as served, served.client() as client:
+        padding = "x" * 30_000
+        assert client.call("subscribe", padding=padding).error is None
+        error = client.call("subscribe", padding=padding).error
+        assert error is not None
+        assert error.startswith("full: the subscriptions")
+        client.call("unsubscribe")
+        assert client.call("subscribe", padding=padding).error is None
+
+
+def test_a_long_refusal_is_cut(served: Served) -> None:
+    with served.client() as client:
+        error = client.call("refuse", size=500_000).error
+        assert error is not None
+        assert len(error) < 10_000
+        assert error.startswith("invalid: x")
+        assert error.endswith("did you mean y?")
+
+
+def test_many_large_messages_are_decoded_one_at_a_time_and_hold_up_none(tmp_path: Path) -> None:
+    intricate = encode_request(1, "append", [{"value": [{}] * 30_000}])
+    with serving(tmp_path / "socket") as served, ExitStack() as stack:
+        clients = [stack.enter_context(served.client()) for _ in range(8)]
+        for client in clients:
+            client.socket.sendall(intricate)
+        with served.client() as honest:
+            for value in range(20):
+                assert honest.call("append", value=value).error is None
+        for client in clients:
+            assert client.response().error is None
+        assert served.answerer.values.count([{}] * 30_000) == 8

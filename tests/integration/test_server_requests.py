@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rund.protocol import Notification, encode_notification, encode_request
+from rund.protocol import Notification, encode_notification, encode_request, pack
 from tests.integration.serving import Served, serving
 
 
@@ -173,3 +173,13 @@ def test_a_subscription_that_fails_closes_its_connection(served: Served) -> None
         client.call("subscribe", faulty=True)
         assert client.until_closed() == []
         assert other.call("append", value=1).result == [1]
+
+
+def test_a_kept_answer_is_given_at_once_under_the_msgid_of_its_request(served: Served) -> None:
+    with served.client() as client:
+        request = encode_request(1, "nobody answers this", [])
+        served.answerer.remembered[request[3:]] = pack({"kept": True})
+        for number in (1, 70_000):
+            client.socket.sendall(encode_request(number, "nobody answers this", []))
+            response = client.response()
+            assert (response.msgid, response.error, response.result) == (number, None, {"kept": True})
