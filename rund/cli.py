@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rund import __version__
-from rund.errors import RundError
+from rund.errors import BusyError, InternalError, InvalidError, RundError, UnsupportedError
 
 if TYPE_CHECKING:
     from rund.settings import Settings
 
+REFUSED: Final = 78  # EX_CONFIG of sysexits.h: to start it again as it stands does not help
+_LASTING: Final = (BusyError, InvalidError, UnsupportedError)
 _EPILOG = """\
 example:
   rund                    serve the home until stopped with Ctrl-C or SIGTERM; runs go on without it
@@ -24,28 +27,40 @@ Clients start a daemon by themselves where none answers: see runctl --help.
 
 
 def main() -> int:
-    """Run the daemon; answers the exit status: 0 stopped, 1 it could not serve, 2 wrong usage."""
+    """Run the daemon; answers the exit status.
+
+    0 stopped; 1 it could not serve, and may be able to later; 2 wrong usage; 78 it cannot serve until somebody changes
+    something: the settings, or the daemon that has the home.  75, from `rund.daemon.run`: it was told to stop, and has,
+    though the disk had not taken all that was to be written.
+    """
     if not sys.platform.startswith("linux"):
         print(f"rund: runs on Linux 5.4 and later, not on {sys.platform}", file=sys.stderr)  # noqa: T201
         return 1
     # They need Linux.
     from rund import daemon, settings
+    from rund.server.listener import inherited_listener
+    from rund.server.turning_away import turn_all_away
+    from rund.systemd import ServiceManager, take_environment
 
+    given = take_environment(os.environ)
+    listener = None
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    faulthandler.enable()  # a watchdog ends what hangs by SIGABRT: the log then shows where it hung
     try:
+        listener = inherited_listener(given)
         found = settings.read_settings(os.environ)
         _parser(found).parse_args()
-        daemon.run(found)
+        daemon.run(found, ServiceManager(given), listener)
     except RundError as error:
-        return _complain(error.message)
+        refusal = error
     except OSError as error:
-        return _complain(f"{error.strerror or error}: {error.filename or 'the home'}")
-    return 0
-
-
-def _complain(message: str) -> int:
-    print(f"rund: {message}", file=sys.stderr)  # noqa: T201 - what a person reads, not the log
-    return 1
+        refusal = InternalError(f"{error.strerror or error}: {error.filename or 'the home'}")
+    else:
+        return 0
+    print(f"rund: {refusal.message}", file=sys.stderr)  # noqa: T201 - what a person reads, not the log
+    if listener is not None:
+        turn_all_away(listener, refusal)
+    return REFUSED if isinstance(refusal, _LASTING) else 1
 
 
 def _parser(found: Settings) -> argparse.ArgumentParser:

@@ -7,8 +7,10 @@ import logging
 import os
 import resource
 import signal
+import threading
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -23,25 +25,32 @@ from rund.executor.launch import Launcher
 from rund.executor.local import LocalBackend
 from rund.handlers.context import Context
 from rund.handlers.dispatch import Dispatcher
+from rund.heart import beat
 from rund.home import check_file_system, locked_home
 from rund.server.limits import ServerLimits
+from rund.server.listener import Listener
 from rund.server.serve import serve
 from rund.settings import Settings
 from rund.store.cleaning import clean_up, note_leftovers
 from rund.store.directories import Directories
 from rund.store.store import Store, prepare
+from rund.systemd import ServiceManager
 
 _DESCRIPTORS = 65_536
 _CLOSING = 10.0  # seconds that closing may take
+UNWRITTEN = 75  # EX_TEMPFAIL of sysexits.h: the exit status of a daemon that was told to stop, and had to give up
 
 _log = logging.getLogger(__name__)
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, manager: ServiceManager, inherited: Listener | None = None) -> None:
     """Be the daemon of a home until told to stop.
 
-    Raises `rund.errors.RundError` where it cannot be: another daemon has the home, or the home cannot be used.
+    ``inherited`` is the socket that ``manager``, the service manager, handed over.  Raises `rund.errors.RundError`
+    where it cannot be: another daemon has the home, or the home cannot be used.
     """
+    if inherited is not None:
+        settings = replace(settings, socket=Path(inherited.getsockname()), socket_origin="the socket unit")
     directories = Directories(settings.home)
     check_file_system(settings.home)
     directories.make()
@@ -49,7 +58,7 @@ def run(settings: Settings) -> None:
     with locked_home(directories.lock):
         prepare(directories)
         try:
-            anyio.run(_serve, settings, directories, soft_nofile)
+            anyio.run(partial(_serve, settings, directories, manager, inherited, soft_nofile=soft_nofile))
         except BaseExceptionGroup as group:
             raise _only(group) from group
 
@@ -61,7 +70,14 @@ def _only(error: BaseException) -> BaseException:
     return error
 
 
-async def _serve(settings: Settings, directories: Directories, soft_nofile: int) -> None:
+async def _serve(
+    settings: Settings,
+    directories: Directories,
+    manager: ServiceManager,
+    inherited: Listener | None,
+    *,
+    soft_nofile: int,
+) -> None:
     broker = Broker()
     stopping = anyio.Event()
     limits = ServerLimits()
@@ -89,17 +105,23 @@ async def _serve(settings: Settings, directories: Directories, soft_nofile: int)
             start_no_more=executor.start_no_more,
             shut_down=stopping.set,
         )
+        manager.starting("takes back what runs")
         halves = await _tidied(store)
         await executor.recover()
-        door = Door(settings.socket, directories.socket_file)
-        with door.open(os.environ):
+        door = Door(settings.socket, directories.socket_file, inherited)
+        with door.open():
             _log.info("rund serves %s at %s with %d slots", settings.home, settings.socket, settings.slots)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_watch_signals, stopping)
                 tasks.start_soon(executor.run)
                 tasks.start_soon(clean_up, store, halves)
                 tasks.start_soon(door.serve, partial(serve, answerer=Dispatcher(context), limits=limits))
+                if manager.watchdog is not None:
+                    tasks.start_soon(beat, manager.alive, manager.watchdog / 2, store, executor)
+                manager.ready(f"serves {settings.home} with {settings.slots} slots")
                 await stopping.wait()
+                manager.stopping("stops; runs go on")
+                _end_in_time()
                 _log.info("stopping; runs go on")
                 tasks.cancel_scope.cancel()
 
@@ -130,8 +152,22 @@ async def _open_store(directories: Directories, broker: Broker) -> AsyncIterator
     try:
         yield store
     finally:
-        with anyio.move_on_after(_CLOSING, shield=True):
+        with anyio.move_on_after(_CLOSING, shield=True) as scope:
             await store.close()
+        if scope.cancelled_caught:
+            _give_up(status=1)  # a thread that hangs would keep the process
+
+
+def _end_in_time() -> None:
+    """See that the process ends, whatever hangs: what was not written was not answered either."""
+    timer = threading.Timer(_CLOSING, _give_up, kwargs={"status": UNWRITTEN})
+    timer.daemon = True
+    timer.start()
+
+
+def _give_up(*, status: int) -> None:
+    _log.error("the daemon ends with something unwritten: the disk did not take it within %g s", _CLOSING)
+    os._exit(status)
 
 
 def _raise_descriptor_limit() -> int:

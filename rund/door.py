@@ -7,14 +7,14 @@ import logging
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import anyio
 
 from rund.errors import InvalidError
-from rund.server.listener import Listener, inherited_listener, listen, remove
+from rund.server.listener import Listener, listen, remove
 
 # A runtime folder goes with the user's last session, and a daemon that outlives it must be found again.
 _LOOK: Final = 5.0  # seconds between looks whether the socket is still there
@@ -25,21 +25,22 @@ _log = logging.getLogger(__name__)
 class Door:
     """The socket at ``path``; the file ``note`` tells clients where it is."""
 
-    def __init__(self, path: Path, note: Path) -> None:
+    def __init__(self, path: Path, note: Path, inherited: Listener | None = None) -> None:
+        """``inherited`` is the socket at ``path`` that systemd handed over; it stays there when the daemon ends."""
         self._path = path
         self._note = note
+        self._inherited = inherited
         self._listener: Listener
 
     @contextlib.contextmanager
-    def open(self, environ: Mapping[str, str]) -> Iterator[None]:
+    def open(self) -> Iterator[None]:
         """Listen, on the socket that systemd handed over or on one of its own; raises `InvalidError`."""
-        inherited = inherited_listener(environ)
-        self._listener = inherited or listen(self._path)
+        self._listener = self._inherited or listen(self._path)
         self._write_note()
         try:
             yield
         finally:
-            if inherited is None:
+            if self._listener is not self._inherited:
                 remove(self._path, self._listener)
             self._listener.close()
 
@@ -53,8 +54,6 @@ class Door:
                     tasks.start_soon(serve_clients, self._listener)
 
     def _gone(self) -> bool:
-        if self._listener.file is None:
-            return False  # another program's to keep
         try:
             found = self._path.lstat()
         except OSError:

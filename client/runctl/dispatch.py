@@ -31,6 +31,7 @@ COMMANDS = {
     "status": ("status", "show how the daemon is"),
     "config": ("status", "show each setting, its value and origin"),
     "daemon": ("daemon", "start, stop or look at the daemon"),
+    "service": ("service", "make rund a service of your systemd"),
 }
 ALIASES = {"ls": "list", "rm": "delete"}
 

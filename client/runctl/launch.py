@@ -2,6 +2,7 @@
 
 Rules:
 
+- Where the service is installed for the home, systemd starts it: none is started beside it.
 - Under a lock on ``start.lock`` in the home, one client at a time; each tries to connect first, and while it waits.
 - None is started for a ``$RUND_SOCKET`` that is not this home's own: another daemon was meant, and it is not there.
 - None is started from within a run: the daemon would be ended with the run's other descendants.
@@ -20,6 +21,7 @@ from pathlib import Path
 from runctl import places
 from runctl.failures import NoDaemonError
 from runctl.reach import connect
+from runctl.service import start_installed
 
 TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
 if TYPE_CHECKING:
@@ -42,6 +44,9 @@ def launch(environ: Mapping[str, str], *, command: Sequence[str] = _COMMAND, pat
     daemon's log, if it ends or does not answer within ``patience`` seconds.
     """
     folder = places.home(environ)
+    by_service = start_installed(environ)
+    if by_service is not None:
+        return by_service
     _check_allowed(environ, folder)
     _check_home(folder)
     deadline = time.monotonic() + patience
@@ -146,9 +151,10 @@ def _holder(folder: str) -> int | None:
 
 
 def _with_absolute_paths(environ: Mapping[str, str]) -> dict[str, str]:
-    """``environ`` as it means the same in another working folder."""
+    """``environ`` as it means the same in another working folder, without what a service manager told this client."""
     paths = {name: places.absolute(environ[name]) for name in ("RUND_HOME", "RUND_SOCKET") if environ.get(name)}
-    return {**environ, **paths}
+    own = {name: value for name, value in environ.items() if not name.startswith(("NOTIFY_", "WATCHDOG_", "LISTEN_"))}
+    return own | paths
 
 
 def _wait_for_answer(pid: int, environ: Mapping[str, str], deadline: float) -> Connection | None:

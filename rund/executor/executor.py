@@ -40,6 +40,7 @@ class Executor:
         self._ends = Ends(store)
         self._starts_again = 0.0  # the loop's time from which starts are tried again
         self._told: str | None = None  # why starts wait, as it was logged last
+        self._turn = math.inf  # the loop's time at which the present turn began
         self._cancelled: set[str] = set()
         self._unknown: set[str] = set()  # tokens of which nobody can tell yet what became of them
         self._some_unknown = anyio.Event()
@@ -69,10 +70,16 @@ class Executor:
             tasks.start_soon(self._look_again)
             while True:
                 bell = self._broker.bell
+                self._turn = anyio.current_time()
                 started = await self._start_some()
+                self._turn = math.inf
                 if not started:
                     with anyio.CancelScope(deadline=self._starts_again or math.inf):
                         await bell.wait()
+
+    def turn(self) -> float:
+        """Seconds since the present turn of starts began; 0 while there is none."""
+        return max(0.0, anyio.current_time() - self._turn)
 
     async def _start_some(self) -> bool:
         """Start some of what may start; whether there was any."""

@@ -21,7 +21,7 @@ _FIRST_INHERITED = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
 
 
 class Listener(socket.socket):
-    """A listening socket that knows which file is its own; None if another program made it."""
+    """A listening socket that knows which file is its own; None if there is none."""
 
     file: tuple[int, int] | None = None  # device and inode
 
@@ -72,6 +72,13 @@ def inherited_listener(env: Mapping[str, str]) -> Listener | None:
         listener.close()
         raise InvalidError("systemd handed over what is no Unix stream socket: use ListenStream= with a path")
     listener.set_inheritable(False)
+    path = listener.getsockname()
+    if not isinstance(path, str) or not path.startswith("/"):
+        listener.close()
+        raise InvalidError("systemd handed over a socket without a file: use ListenStream= with a path")
+    with contextlib.suppress(OSError):  # it is gone already, and will be made again
+        found = os.lstat(path)
+        listener.file = found.st_dev, found.st_ino
     return listener
 
 

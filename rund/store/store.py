@@ -73,6 +73,14 @@ class Store:
         self._connections.append(connection)
         return Reader(connection)
 
+    async def answer(self) -> None:
+        """Return when the thread that writes has got round to it; raises as `write`."""
+        await self._writer.write(lambda _: None)
+
+    def work(self) -> float:
+        """Seconds of a processor that the thread that writes has used so far."""
+        return self._writer.work()
+
     async def close(self) -> None:
         """Write what has been asked so far, and close every connection."""
         await self._writer.close()

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
@@ -60,6 +61,11 @@ class Writer:
         future: asyncio.Future[T] = self._loop.create_future()
         self._queue.put(Asked(change, future, urgent=urgent))
         return await future
+
+    def work(self) -> float:
+        """Seconds of a processor that the thread has used so far."""
+        ident = self._thread.ident
+        return time.clock_gettime(time.pthread_getcpuclockid(ident)) if ident and self._thread.is_alive() else 0.0
 
     async def close(self) -> None:
         """Carry out what has been asked so far, then end the thread."""

@@ -86,7 +86,7 @@ def test_twenty_clients_at_once_start_one_daemon_and_have_twenty_answers(machine
 
 def test_one_daemon_per_home(served: Machine) -> None:
     second = subprocess.run([BIN / "rund"], env=served.env, capture_output=True, text=True, timeout=60, check=False)
-    assert second.returncode == 1
+    assert second.returncode == 78
     (line,) = second.stderr.splitlines()
     assert "already serves" in line
     assert str(served.daemons[0].pid) in line
@@ -160,7 +160,7 @@ def test_settings_have_values_and_origins_and_bad_ones_are_named(machine: Machin
         refused = subprocess.run(
             [BIN / "rund"], env=machine.env, capture_output=True, text=True, timeout=60, check=False
         )
-        assert refused.returncode == 1
+        assert refused.returncode == 78
         (line,) = refused.stderr.splitlines()
         assert named in line
         assert str(config) in line
@@ -201,7 +201,7 @@ def test_a_folder_of_other_things_is_no_home_and_stays_as_it_is(machine: Machine
         refused = subprocess.run(
             [BIN / "rund"], env=machine.env, capture_output=True, text=True, timeout=60, check=False
         )
-        assert refused.returncode == 1
+        assert refused.returncode == 78
         assert "thesis.tex" in refused.stderr
     assert [path.name for path in machine.home.iterdir()] == ["thesis.tex"]
     assert stat.S_IMODE(machine.home.stat().st_mode) == 0o755

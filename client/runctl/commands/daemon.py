@@ -10,6 +10,7 @@ from runctl.commands.status import put_status
 from runctl.failures import DONE, NoDaemonError, UsageError
 from runctl.reach import connect, reach_for
 from runctl.screen import put_json, say
+from runctl.stopping import stop_daemon
 
 TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
 if TYPE_CHECKING:
@@ -44,26 +45,25 @@ def _stop(arguments: Arguments) -> int:
         say("No daemon runs.")
         return DONE
     with connection:
-        process = os.pidfd_open(connection.call("status")["pid"])
-        try:
-            answer = connection.call("shutdown", with_runs=arguments.flag("with-runs"))
-            _wait_for_exit(process)
-        finally:
-            os.close(process)
+        answer = stop_daemon(connection, with_runs=arguments.flag("with-runs"))
     if arguments.flag("json"):
         put_json(answer)
     else:
         say(f"The daemon has stopped; {'its runs too' if arguments.flag('with-runs') else 'runs go on without it'}")
+        if _comes_back():
+            say("The next command starts it again, by rund.socket; `systemctl --user stop rund.socket` prevents that")
     return DONE
 
 
-def _wait_for_exit(process: int) -> None:
-    """Return when the process is gone, and with it its lock on the home."""
-    import select
+def _comes_back() -> bool:
+    """Whether a socket unit listens for the home."""
+    from runctl.service_units import SOCKET
+    from runctl.user_manager import UserManager, installed
 
-    poll = select.poll()
-    poll.register(process, select.POLLIN)
-    poll.poll()
+    there = installed(os.environ)
+    if there is None or there.home != places.home(os.environ):
+        return False
+    return UserManager(os.environ).properties(SOCKET, "ActiveState")["ActiveState"] == "active"
 
 
 def _status(arguments: Arguments) -> int:
