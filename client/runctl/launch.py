@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _STORE = "rund.db"
 # What a client and a daemon leave in a home before it has a store.
 _BEFORE_THE_STORE = {"lock", "start.lock", "rund.log", "socket", "runs", "attempts", "sources", "removed"}
+# What tells that a folder is a home, though its store is gone: the daemon says what to do.
+_BESIDE_THE_STORE = {"rund.number", "rund.db-wal", "rund.db-shm", "rund.db-journal", "reserve", "backups", "damaged"}
 PATIENCE = 20.0  # seconds until a daemon must answer
 _BETWEEN_TRIES = 20  # milliseconds
 _COMMAND = (sys.executable, "-m", "rund")
@@ -67,7 +69,7 @@ def _check_home(folder: str) -> None:
         present = set(os.listdir(folder))  # noqa: PTH208 - names are all that is wanted
     except OSError:
         return  # told when it is used
-    if present - _BEFORE_THE_STORE and _STORE not in present:
+    if present - _BEFORE_THE_STORE - _BESIDE_THE_STORE and _STORE not in present:
         raise NoDaemonError(f"{folder} holds other things and no store of rund: set RUND_HOME to a new folder")
 
 

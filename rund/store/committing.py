@@ -16,12 +16,13 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from rund.clock import now
 from rund.errors import FullError, InternalError, RundError
 from rund.store.connection import open_writer
+from rund.store.directories import Directories
+from rund.store.log import Log
 from rund.store.reserve import Reserve, is_full
 from rund.store.transaction import Transaction
 
@@ -56,12 +57,13 @@ class _FlushError(Exception):
 
 
 class Committer:
-    """The connection that writes to the database at ``path``.  For one thread."""
+    """The connection that writes to a home's database.  For one thread."""
 
-    def __init__(self, path: Path, reserve: Reserve) -> None:
-        self._path = path
+    def __init__(self, directories: Directories, reserve: Reserve) -> None:
+        self._directories = directories
         self._reserve = reserve
         self._transaction: Transaction | None = None
+        self._log: Log
         self._given_up: sqlite3.Connection | None = None
         self._unsettled = False
         self.fault: str | None = None  # why not everything can be written now
@@ -92,6 +94,11 @@ class Committer:
         self._note(None)
         return True
 
+    def copy_log(self) -> None:
+        """Copy the log into the database, if it has grown; see `Log`."""
+        if self._transaction is not None and not self._unsettled:
+            self._log.copy_if_due()
+
     def close(self) -> None:
         """Close the connection."""
         self._give_up()
@@ -118,7 +125,7 @@ class Committer:
             return self._refuse(group, self._translated(error))
         before = transaction.connection.total_changes
         try:
-            _commit(transaction, group)
+            _commit(transaction, self._log, group)
         except _FlushError as error:
             return self._refuse(group, self._settled(error))
         except (sqlite3.Error, OSError) as error:
@@ -133,7 +140,7 @@ class Committer:
             asked.result = asked.error = None
         if len(group) > 1:
             return sum(self._carry_out([asked]) for asked in group) > 0  # all of them, not the first
-        if _is_full(error) and group[0].urgent and self._reserve.give_to(self._log_file):
+        if _is_full(error) and group[0].urgent and self._reserve.give_to(self._directories.log):
             return self._carry_out(group)
         return self._refuse(group, self._translated(error))
 
@@ -152,7 +159,13 @@ class Committer:
 
     def _opened(self) -> Transaction:
         if self._transaction is None:
-            self._transaction = Transaction(open_writer(self._path))
+            connection = open_writer(self._directories.database)
+            try:
+                self._log = Log(connection, self._directories.log_number)
+                self._transaction = Transaction(connection)
+            except BaseException:
+                connection.close()
+                raise
             # Only now: without any connection the next would read from the log what is not certain.
             self._close_given_up()
         return self._transaction
@@ -204,10 +217,6 @@ class Committer:
             except sqlite3.Error:
                 _log.exception("the connection could not be closed")
 
-    @property
-    def _log_file(self) -> Path:
-        return self._path.with_name(f"{self._path.name}-wal")
-
     def _translated(self, error: sqlite3.Error | OSError) -> RundError:
         if _is_full(error):
             return self._full()
@@ -231,9 +240,10 @@ class Committer:
         self.fault = fault
 
 
-def _commit(transaction: Transaction, group: list[Asked]) -> None:
+def _commit(transaction: Transaction, log: Log, group: list[Asked]) -> None:
     """Carry out a group in the transaction that has begun, and commit it."""
     connection = transaction.connection
+    log.begin()
     for asked in group:
         connection.execute("SAVEPOINT change")
         try:
@@ -246,12 +256,14 @@ def _commit(transaction: Transaction, group: list[Asked]) -> None:
             connection.execute("ROLLBACK TO change")
             transaction.forget_read()
         connection.execute("RELEASE change")
+    log.number()
     try:
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         if _is_full(error):
             raise
         raise _FlushError(str(error)) from error
+    log.committed()
 
 
 def _roll_back(transaction: Transaction) -> None:

@@ -30,6 +30,15 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def open_untouched(path: Path, *, with_log: bool = True) -> sqlite3.Connection:
+    """A connection that leaves the database and its log as they are, also when it is closed.
+
+    ``with_log`` False: it is read as if it had no log.  Not for a database that somebody changes meanwhile then.
+    """
+    mode = "mode=ro" if with_log else "immutable=1"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
+
+
 def _open(path: Path) -> sqlite3.Connection:
     # Each connection is used by one thread at a time, by the one who opened it; autocommit, so that
     # transactions begin and end only where they are written down.

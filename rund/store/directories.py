@@ -17,6 +17,10 @@ _log = logging.getLogger(__name__)
 _TAKEN = "removed"
 # What a client and a daemon that was killed at once may have left.
 _BEFORE_THE_DATABASE = frozenset({"lock", "start.lock", "rund.log", "socket", "runs", "attempts", "sources", _TAKEN})
+# What tells that a folder is a home, though its database is gone.
+_BESIDE_THE_DATABASE = frozenset(
+    {"rund.number", "rund.db-wal", "rund.db-shm", "rund.db-journal", "reserve", "backups", "damaged"}
+)
 
 
 class Directories:
@@ -25,6 +29,9 @@ class Directories:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.database = home / "rund.db"
+        self.log = home / "rund.db-wal"  # SQLite's, of what is not in the database yet
+        self.log_number = home / "rund.number"  # see `rund.store.log_number`
+        self.backups = home / "backups"
         self.reserve = home / "reserve"
         self.lock = home / "lock"
         self.socket_file = home / "socket"
@@ -35,7 +42,7 @@ class Directories:
         Raises `UnsupportedError` for a folder that holds other things: it is neither closed to others nor filled.
         """
         self.home.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-        others = {path.name for path in self.home.iterdir()} - _BEFORE_THE_DATABASE
+        others = {path.name for path in self.home.iterdir()} - _BEFORE_THE_DATABASE - _BESIDE_THE_DATABASE
         if others and not self.database.exists():
             raise UnsupportedError(
                 f"{self.home} holds other things ({', '.join(sorted(others)[:3])}) and no store of rund:"
@@ -45,6 +52,15 @@ class Directories:
             self.home.chmod(PRIVATE)
         for name in ("runs", "attempts", "sources", _TAKEN):
             (self.home / name).mkdir(mode=PRIVATE, exist_ok=True)
+
+    def holds_runs(self) -> bool:
+        """Whether there are folders of runs, so that there must be a database that knows them."""
+        return any(any((self.home / name).glob("*/*")) for name in ("runs", "attempts"))
+
+    def unfinished_change(self) -> bool:
+        """Whether a change of the database outside its log was cut short: SQLite takes it back."""
+        journal = self.home / "rund.db-journal"
+        return journal.is_file() and journal.stat().st_size > 0
 
     def sources(self) -> list[str]:
         """The digests of all sources that are there."""

@@ -47,6 +47,20 @@ def migrate(connection: sqlite3.Connection, where: str) -> None:
         raise
 
 
+def expected_objects(version: int) -> set[tuple[str, str]]:
+    """(type, name) of all that a database of schema ``version`` holds; nothing of a version not known here."""
+    steps = migrations()
+    if not 1 <= version <= len(steps):
+        return set()
+    connection = sqlite3.connect(":memory:")
+    try:
+        for step in steps[:version]:
+            connection.executescript(step)
+        return {(row[0], row[1]) for row in connection.execute("SELECT type, name FROM sqlite_schema")}
+    finally:
+        connection.close()
+
+
 def statements(script: str) -> list[str]:
     """The statements of ``script``, apart: sqlite3's own ``executescript`` would commit between them."""
     found: list[str] = []

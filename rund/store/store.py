@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import sqlite3
 from collections.abc import Callable
@@ -14,6 +15,8 @@ import anyio.to_thread
 from rund.errors import RundError, UnsupportedError
 from rund.store.connection import open_reader, open_writer
 from rund.store.directories import Directories
+from rund.store.examine import check_store
+from rund.store.log_number import read_inside, write_beside
 from rund.store.migrate import migrate
 from rund.store.reader import Reader
 from rund.store.reserve import Reserve
@@ -24,13 +27,15 @@ from rund.store.writer import Writer
 T = TypeVar("T")
 READERS = 4
 
+_log = logging.getLogger(__name__)
+
 
 class Store:
     """All that is kept.  It is made, used and closed in the event loop."""
 
     def __init__(self, directories: Directories, committed: Callable[[], None]) -> None:
         self.directories = directories
-        self._writer = Writer(directories.database, Reserve(directories.reserve), committed)
+        self._writer = Writer(directories, Reserve(directories.reserve), committed)
         self._writer.start()
         self._version = Version(directories.database)
         self._limiter = anyio.CapacityLimiter(READERS)
@@ -90,29 +95,42 @@ class Store:
 
 
 def prepare(directories: Directories) -> None:
-    """Make the home and bring its database up to date; raises `UnsupportedError` where that cannot be."""
+    """Make the home and bring its database up to date; raises `UnsupportedError` where that cannot be.
+
+    A damaged database is left as it is, and none is made where one is missing: `DamagedStoreError` tells.
+    """
     directories.make()
+    check_store(directories)
     reserve = Reserve(directories.reserve)
     try:
-        _migrate(directories.database)
+        _migrate(directories)
     except sqlite3.DatabaseError as error:
         # SQLite does not always tell a full disk from others: what it keeps beside the database has to be made, too.
         if not reserve.give_up():
             raise _unusable(directories.database, error) from None
         try:
-            _migrate(directories.database)
+            _migrate(directories)
         except sqlite3.DatabaseError as again:
             raise _unusable(directories.database, again) from None
     reserve.make()
 
 
-def _migrate(path: Path) -> None:
+def _migrate(directories: Directories) -> None:
+    path = directories.database
     connection = open_writer(path)
     try:
         path.chmod(0o600)
         migrate(connection, str(path))
+        _write_number(directories.log_number, read_inside(connection))
     finally:
         connection.close()
+
+
+def _write_number(path: Path, number: int) -> None:
+    try:
+        write_beside(path, number)
+    except OSError as error:  # a full disk hinders no start: the first commit writes it
+        _log.warning("%s cannot be written: %s", path, error.strerror)
 
 
 def _unusable(path: Path, error: sqlite3.DatabaseError) -> RundError:

@@ -15,11 +15,11 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final, TypeVar
 
 from rund.errors import InternalError
 from rund.store.committing import Asked, Committer
+from rund.store.directories import Directories
 from rund.store.reserve import Reserve
 from rund.store.transaction import Transaction
 
@@ -30,10 +30,10 @@ _LOOK_AGAIN: Final = 1.0  # seconds
 
 
 class Writer:
-    """The writing thread of the database at ``path``; ``committed`` is called in the loop after each commit."""
+    """The writing thread of a home's database; ``committed`` is called in the loop after each commit."""
 
-    def __init__(self, path: Path, reserve: Reserve, committed: Callable[[], None]) -> None:
-        self._committer = Committer(path, reserve)
+    def __init__(self, directories: Directories, reserve: Reserve, committed: Callable[[], None]) -> None:
+        self._committer = Committer(directories, reserve)
         self._committed = committed
         self._queue: queue.SimpleQueue[Asked | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
@@ -80,6 +80,7 @@ class Writer:
             group, last = self._take()
             changed = self._committer.carry_out(group) if group or last else self._committer.look_again()
             self._loop.call_soon_threadsafe(self._deliver, group, changed)
+            self._committer.copy_log()  # after the answers: it may take a while
         self._committer.close()
 
     def _take(self) -> tuple[list[Asked], bool]:

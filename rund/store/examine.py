@@ -1,0 +1,144 @@
+"""Looks whether the database is whole before it is opened for good; nothing is changed by looking.
+
+What is looked at costs the same with a million runs: that it is there, its head, its size, its tables, and the number
+of its log.  What is wrong further in is told when it is met.  Called before any connection is open: see `connection`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from rund.errors import UnsupportedError
+from rund.store.backups import Backup, newest_backup
+from rund.store.connection import open_untouched
+from rund.store.directories import Directories
+from rund.store.log_number import read_beside, read_inside
+from rund.store.migrate import APPLICATION_ID, expected_objects
+
+_MAGIC: Final = b"SQLite format 3\0"
+_HEAD: Final = 100  # bytes: https://www.sqlite.org/fileformat2.html#the_database_header
+_LOG_MAGIC: Final = (0x377F0682, 0x377F0683)
+_LOG_HEAD: Final = 32  # bytes
+
+
+class DamagedStoreError(UnsupportedError):
+    """The database is damaged or missing; the message says what was found and what to do."""
+
+
+def check_store(directories: Directories) -> None:
+    """Raise `DamagedStoreError` if the database is damaged or missing; a home that never had one is fine."""
+    what = find_damage(directories)
+    if what is not None:
+        kept = "it was left as it is" if directories.database.exists() else "none was made in its place"
+        raise DamagedStoreError(f"{what}: {kept}; {offer(directories, newest_backup(directories.backups))}")
+
+
+def find_damage(directories: Directories) -> str | None:
+    """What is wrong with the database, in words; None if nothing is."""
+    path = directories.database
+    beside = read_beside(directories.log_number)
+    if not path.is_file() or not path.stat().st_size:
+        # SQLite makes an empty file first: a daemon that was killed then left nothing else.
+        if beside is None and not directories.holds_runs():
+            return None
+        return f"the database {path} is {'empty' if path.exists() else 'missing'}, but the home holds runs or had one"
+    if directories.unfinished_change():
+        return None  # SQLite undoes it
+    log_valid = _log_valid(directories.log)
+    if not log_valid:
+        what = _head_damage(path)
+        if what is not None:
+            return what
+    return _content_damage(path, beside, log_valid=log_valid)
+
+
+def offer(directories: Directories, backup: Backup | None) -> str:
+    """What to do about a damaged database, where ``backup`` is the last one."""
+    if backup is None:
+        return f"there is no backup in {directories.backups}: put one in place with `runctl doctor --restore FILE`"
+    made = datetime.fromtimestamp(backup.made, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+    return f"`runctl doctor --restore` puts the last backup, of {made}, in its place and keeps what is there"
+
+
+def _head_damage(path: Path) -> str | None:
+    """What the head of a database without log shows to be wrong."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    size = path.stat().st_size
+    if len(head) < _HEAD or not head.startswith(_MAGIC):
+        return f"the file {path} is not a database: its head is damaged"
+    (page,) = struct.unpack_from(">H", head, 16)
+    (changes,), (pages,), (valid_for,) = (struct.unpack_from(">I", head, at) for at in (24, 28, 92))
+    page_bytes = 65_536 if page == 1 else page
+    if changes == valid_for and pages * page_bytes > size:
+        return f"the database {path} was cut off: it has {size:,} bytes of {pages * page_bytes:,}"
+    return None
+
+
+def _log_valid(path: Path) -> bool:
+    """Whether there is a log that SQLite reads: else it takes it for none."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_LOG_HEAD)
+    except FileNotFoundError:
+        return False
+    if len(head) < _LOG_HEAD:
+        return False
+    (magic,) = struct.unpack_from(">I", head)
+    order = ">" if magic & 1 else "<"
+    first = second = 0
+    for one, other in struct.iter_unpack(f"{order}II", head[:24]):
+        first = (first + one + second) & 0xFFFFFFFF
+        second = (second + other + first) & 0xFFFFFFFF
+    return magic in _LOG_MAGIC and (first, second) == struct.unpack_from(">II", head, 24)
+
+
+def _content_damage(path: Path, beside: int | None, *, log_valid: bool) -> str | None:
+    try:
+        connection = open_untouched(path, with_log=log_valid)
+        try:
+            return _tables_damage(connection, path, made=beside is not None) or _log_damage(connection, path, beside)
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        if is_damage(error):
+            return f"the database {path} is damaged ({error})"
+        raise UnsupportedError(f"the database {path} cannot be read ({error}): it was left as it is") from None
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether an error tells of a damaged database, and not of a full disk, of missing rights or of a fault of ours."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _tables_damage(connection: sqlite3.Connection, path: Path, *, made: bool) -> str | None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    if owner not in (0, APPLICATION_ID):
+        return None  # another program's: told when it is opened
+    present = {(row[0], row[1]) for row in connection.execute("SELECT type, name FROM sqlite_schema")}
+    if not present and made:
+        return f"the database {path} is empty, but it had runs"
+    missing = sorted(name for _, name in expected_objects(version) - present)
+    if missing:
+        return f"the database {path} is damaged: it has lost {', '.join(missing[:3])}"
+    for kind, name in present:
+        if kind == "table" and not name.startswith("sqlite_"):
+            connection.execute(f'SELECT 1 FROM "{name}" LIMIT 1').fetchone()
+    return None
+
+
+def _log_damage(connection: sqlite3.Connection, path: Path, beside: int | None) -> str | None:
+    if beside is None or not connection.execute("PRAGMA user_version").fetchone()[0]:
+        return None
+    if read_inside(connection) >= beside:
+        return None
+    return (
+        f"the last changes of the database {path} are missing: its log {path.name}-wal was removed or damaged,"
+        " or an older database was put in its place"
+    )

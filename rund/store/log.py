@@ -1,0 +1,72 @@
+"""The writer's part in SQLite's log: when it is copied into the database, and its number (see `log_number`)."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from rund.store.log_number import read_inside, write_beside, write_inside
+
+# About the thousand pages that SQLite's own rule would have, told by what is known here.
+_COMMITS: Final = 100
+_ROWS: Final = 2_000
+
+_log = logging.getLogger(__name__)
+
+
+class Log:
+    """The log, as seen by the connection that writes; ``beside`` is the file of its number.
+
+    SQLite copies nothing by itself, for each copy is to be followed by a new number.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, beside: Path) -> None:
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        self._connection = connection
+        self._beside = beside
+        self._number = read_inside(connection)
+        self._rows = connection.total_changes
+        self._begun = self._rows
+        self._commits = 0
+        self._due = True  # the next commit is to have a new number
+        self._numbered = False  # the open transaction has one
+        self._unwritten = True  # the file does not have it yet
+
+    def begin(self) -> None:
+        """To be called when a transaction has begun."""
+        self._begun = self._connection.total_changes
+        self._numbered = False
+
+    def number(self) -> None:
+        """Give the open transaction a number, if it changes anything and needs one; the last before its commit."""
+        if self._due and self._connection.total_changes > self._begun:
+            write_inside(self._connection, self._number + 1)
+            self._numbered = True
+
+    def committed(self) -> None:
+        """Note a commit; returns when its number, if it has one, is durable beside the database."""
+        self._commits += 1
+        if self._numbered:
+            self._number += 1
+            self._due, self._numbered, self._unwritten = False, False, True
+        if self._unwritten and not self._due:
+            try:
+                write_beside(self._beside, self._number)
+                self._unwritten = False
+            except OSError as error:  # the change is durable all the same
+                _log.warning("%s cannot be written: %s", self._beside, error)
+
+    def copy_if_due(self) -> None:
+        """Copy the log into the database where it has grown, as far as no reader needs it."""
+        rows = self._connection.total_changes - self._rows
+        if self._commits < _COMMITS and rows < _ROWS:
+            return
+        self._commits, self._rows = 0, self._connection.total_changes
+        try:
+            copied = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[2]
+        except sqlite3.Error as error:
+            _log.warning("the log of the database cannot be copied into it just now: %s", error)
+            copied = 1  # nobody knows
+        self._due = self._due or copied > 0

@@ -1,0 +1,114 @@
+"""A daemon killed at every call that changes something while it makes a home, or brings a store up to date."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from runctl import launch
+
+from rund.store.directories import Directories
+from rund.store.examine import find_damage
+from rund.store.migrate import migrations
+from rund.store.store import prepare
+from tests.faults.kill_points import KillPoint, kill_points, require_strace, tracer
+from tests.integration.stores import SCHEMAS, content, make_home
+from tests.process.conftest import DEADLINE, Machine
+
+FULL = os.environ.get("RUND_FULL") == "1"
+POINTS = 10  # of each sweep, in the ordinary form
+# What a daemon does with its home before it serves; by itself, for a kill to be counted on one thread.
+PREPARE = """
+import sys
+from pathlib import Path
+from rund.home import locked_home
+from rund.store.directories import Directories
+from rund.store.store import prepare
+directories = Directories(Path(sys.argv[1]))
+directories.make()
+with locked_home(directories.lock):
+    prepare(directories)
+"""
+
+
+def preparing(home: Path, launcher: list[str]) -> int:
+    command = [*launcher, sys.executable, "-B", "-c", PREPARE, str(home)]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, timeout=DEADLINE, check=False).returncode
+
+
+def points_of(home: Path, trace: Path) -> list[KillPoint]:
+    """The points of the preparation of ``home``, which it carries out: all, or some that lie evenly over them."""
+    require_strace()
+    assert preparing(home, tracer(trace)) == 0
+    first = next(
+        line for line in trace.read_text(errors="replace").splitlines() if str(home) in line and "exec" not in line
+    )
+    points = [*kill_points(trace, after=first), *unlinks_and_folders(trace, first)]
+    assert len(points) > 20
+    if FULL or len(points) <= POINTS:
+        return points
+    return [points[round(number * (len(points) - 1) / (POINTS - 1))] for number in range(POINTS)]
+
+
+def unlinks_and_folders(trace: Path, first: str) -> list[KillPoint]:
+    """The calls that matter here besides."""
+    text = trace.read_text(errors="replace")
+    found = []
+    for name in ("mkdir", "unlink", "fdatasync", "ftruncate", "fchmod", "chmod"):
+        before = sum(line.startswith(f"{name}(") for line in text.partition(first)[0].splitlines())
+        total = sum(line.startswith(f"{name}(") for line in text.splitlines())
+        found += [KillPoint(name, number) for number in range(before + 1, total + 1)]
+    return found
+
+
+def test_a_first_start_killed_anywhere_leaves_a_home(tmp_path: Path) -> None:
+    points = points_of(tmp_path / "traced", tmp_path / "calls")
+    killed = 0
+    for number, point in enumerate(points):
+        directories = Directories(tmp_path / str(number))
+        killed += preparing(directories.home, point.launcher()) != 0
+        if directories.home.exists():
+            launch._check_home(str(directories.home))
+        assert find_damage(directories) is None, point
+        prepare(directories)
+        connection = sqlite3.connect(directories.database)
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == len(migrations()), point
+        connection.close()
+    assert killed > len(points) / 2
+    print(f"{killed} kills")
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_a_migration_killed_anywhere_is_begun_again_or_was_whole(tmp_path: Path, schema: int) -> None:
+    make_home(tmp_path / "traced", schema)
+    before = content(tmp_path / "traced" / "rund.db")
+    points = points_of(tmp_path / "traced", tmp_path / "calls")
+    killed = 0
+    for number, point in enumerate(points):
+        directories = Directories(tmp_path / str(number))
+        make_home(directories.home, schema)
+        killed += preparing(directories.home, point.launcher()) != 0
+        assert find_damage(directories) is None, point
+        assert content(directories.database) == before, point
+        prepare(directories)
+        assert content(directories.database) == before, point
+        connection = sqlite3.connect(directories.database)
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == len(migrations()), point
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)], point
+        connection.close()
+    assert killed > len(points) / 2
+    print(f"{killed} kills")
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_the_daemon_serves_what_an_earlier_version_left(machine: Machine, schema: int) -> None:
+    make_home(machine.home, schema)
+    machine.start()
+    assert machine.json("list", "-n", "100")["total"] == 13
+    batch = next(run for run in machine.json("list", "-n", "100")["runs"] if run["operation"] == "echo.py+")
+    assert machine.json("show", batch["id"])["run"]["trials"]
+    assert machine.json("restore", "e8d20178")["runs"]

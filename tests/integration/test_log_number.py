@@ -1,0 +1,173 @@
+"""A log that is removed after a kill is missed, if and only if something that was answered was in it."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rund.store import log
+from rund.store.connection import open_reader, open_writer
+from rund.store.directories import Directories
+from rund.store.examine import DamagedStoreError, check_store, find_damage
+from rund.store.log_number import read_beside, read_inside, write_beside
+from rund.store.store import prepare
+
+
+class Home:
+    """A home whose database is written as the writer writes it; what is answered is counted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.directories = Directories(folder)
+        self.answered = 0
+        self.readers: list[sqlite3.Connection] = []
+        self.open()
+
+    def open(self) -> None:
+        prepare(self.directories)
+        self.connection = open_writer(self.directories.database)
+        self.log = log.Log(self.connection, self.directories.log_number)
+
+    def commit(self, *, answered: bool = True) -> None:
+        self.connection.execute("BEGIN IMMEDIATE")
+        self.log.begin()
+        self.connection.execute(f"INSERT OR REPLACE INTO settings VALUES ('answered', '{self.answered + 1}')")
+        self.log.number()
+        self.connection.execute("COMMIT")
+        if answered:
+            self.log.committed()
+            self.answered += 1
+
+    def read(self) -> None:
+        """Begin a read that holds up the copying of what comes after it."""
+        reader = open_reader(self.directories.database)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM settings").fetchone()
+        self.readers.append(reader)
+
+    def release(self) -> None:
+        for reader in self.readers:
+            reader.close()
+        self.readers = []
+
+    def close(self) -> None:
+        self.release()
+        self.connection.close()
+
+    def killed(self, folder: Path) -> Directories:
+        """The home as a kill would leave it now."""
+        shutil.copytree(self.directories.home, folder)
+        return Directories(folder)
+
+
+def kept(directories: Directories) -> int:
+    connection = sqlite3.connect(directories.database)
+    row = connection.execute("SELECT value FROM settings WHERE name = 'answered'").fetchone()
+    connection.close()
+    return 0 if row is None else int(row[0])
+
+
+STEPS = st.lists(st.sampled_from(["commit", "read", "release", "reopen", "unanswered"]), max_size=25)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS, every=st.integers(1, 4))
+def test_a_removed_log_is_missed_or_held_nothing_that_was_answered(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, steps: list[str], every: int
+) -> None:
+    monkeypatch.setattr(log, "_COMMITS", every)
+    folder = tmp_path_factory.mktemp("home")
+    home = Home(folder / "home")
+    for step in steps:
+        match step:
+            case "commit":
+                home.commit()
+                home.log.copy_if_due()
+            case "read":
+                home.read()
+            case "release":
+                home.release()
+            case "unanswered":  # killed before the number was written beside it
+                home.commit(answered=False)
+                break
+            case _:
+                home.close()
+                assert find_damage(home.directories) is None, "a clean close leaves no log, and that is right"
+                home.open()
+    whole = home.killed(folder / "whole")
+    assert find_damage(whole) is None
+    assert kept(whole) >= home.answered
+    cut = home.killed(folder / "cut")
+    home.close()
+    for name in ("rund.db-wal", "rund.db-shm"):
+        (cut.home / name).unlink(missing_ok=True)
+    before = cut.database.read_bytes()
+    if find_damage(cut) is None:
+        assert kept(cut) >= home.answered
+    else:
+        assert cut.database.read_bytes() == before, "what is damaged is kept as it is"
+        assert kept(cut) < home.answered, "nothing was missing"
+
+
+def test_a_removed_log_is_told_with_what_to_do(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.commit()
+    killed = home.killed(tmp_path / "killed")
+    home.close()
+    killed.log.unlink()
+    with pytest.raises(DamagedStoreError, match=r"last changes .* are missing: its log rund.db-wal .*runctl doctor"):
+        prepare(killed)
+    assert not killed.log.exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b"x" * 4096])
+def test_a_damaged_log_is_told_and_kept(tmp_path: Path, damage: bytes) -> None:
+    home = Home(tmp_path / "home")
+    home.commit()
+    killed = home.killed(tmp_path / "killed")
+    home.close()
+    killed.log.write_bytes(damage)
+    with pytest.raises(DamagedStoreError, match="log"):
+        check_store(killed)
+    assert killed.log.read_bytes() == damage
+
+
+def test_an_older_database_put_in_place_is_told(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.commit()
+    home.close()
+    older = home.directories.database.read_bytes()
+    home.open()
+    home.commit()
+    home.close()
+    home.directories.database.write_bytes(older)
+    assert "an older database" in (find_damage(home.directories) or "")
+
+
+def test_numbers_beside_are_read_back_and_outlive_a_torn_write(tmp_path: Path) -> None:
+    path = tmp_path / "number"
+    assert read_beside(path) is None
+    for number in (0, 1, 2, 3, 1 << 60):
+        write_beside(path, number)
+        assert read_beside(path) == number
+    content = bytearray(path.read_bytes())
+    content[:512] = b"?" * 512  # the newer one: even numbers are in the first half
+    path.write_bytes(content)
+    assert read_beside(path) == 3
+    path.write_bytes(b"")
+    assert read_beside(path) == 0, "that there was a database is known all the same"
+
+
+def test_the_number_is_written_inside_before_beside(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.commit(answered=False)
+    assert read_inside(home.connection) == 1
+    assert read_beside(home.directories.log_number) == 0
+    home.close()
+    home.open()
+    assert read_beside(home.directories.log_number) == 1
+    home.close()
