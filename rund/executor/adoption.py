@@ -13,7 +13,7 @@ from rund.engine.recover import Alive, Finding, recover
 from rund.executor.facts import read_facts
 from rund.executor.framing import OUTPUT, SHIM_LOCK, TRIAL_LOCK
 from rund.executor.output_bound import drop_head, dropped_until
-from rund.executor.processes import all_processes, has_open, signal_checked, start_time
+from rund.executor.processes import all_processes, has_open, signal_checked, signal_unexecuted, start_time
 from rund.model.facts import StartRecord
 
 
@@ -84,3 +84,17 @@ def bound_output(directory: Path, limit: int) -> None:
                     drop_head(output, end)
         finally:
             os.close(output)
+
+
+def end_hanging_execution(pidfd: int) -> None:
+    """Kill what a shim waits for that has not executed its program yet: the shim hears of no stop before that.
+
+    ``pidfd`` is of the shim, and is closed.
+    """
+    try:
+        words = Path(f"/proc/self/fdinfo/{pidfd}").read_text().split()
+        shim = int(words[words.index("Pid:") + 1])
+        if shim > 0:  # it has not ended
+            signal_unexecuted(shim, signal.SIGKILL)
+    finally:
+        os.close(pidfd)

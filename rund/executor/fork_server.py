@@ -23,6 +23,7 @@ import signal
 import socket
 import sys
 
+from rund.executor.locks import boot_id
 from rund.executor.shim import name_process, run_shim
 from rund.executor.shim_request import ANSWER, FORKED_UNSEEN, LENGTH
 
@@ -38,6 +39,7 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     name_process(b"rund-fork")
     os.chdir("/")
+    boot_id()  # which is kept, once for all shims
     gc.disable()
     gc.freeze()
     with contextlib.suppress(ConnectionError):  # the daemon was killed while it sent or was answered
@@ -125,6 +127,8 @@ class ForkServer:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._channel.close()
+            os.close(self._bell)
+            os.close(self._ringer)
             run_shim(request, lock)
         finally:
             os._exit(1)  # whatever happens, there must be no second fork server

@@ -26,7 +26,7 @@ import anyio.abc
 import anyio.to_thread
 
 from rund.engine.recover import Lost, NeverRan
-from rund.executor.adoption import Sighting, bound_output, look, signal_orphans
+from rund.executor.adoption import Sighting, bound_output, end_hanging_execution, look, signal_orphans
 from rund.executor.backend import State, Submission
 from rund.executor.fork_client import ForkClient, RefusedError, UnknownOutcomeError
 from rund.executor.framing import SHIM_LOCK
@@ -42,6 +42,7 @@ _GRACE: Final = 10.0  # seconds, for orphaned processes whose record does not te
 @dataclass(slots=True, kw_only=True)
 class _Watched:
     directory: Path
+    grace: float  # seconds between SIGTERM and SIGKILL
     pidfd: int | None = None  # None: it is looked at by a task of its own
     stop: anyio.Event = field(default_factory=anyio.Event)
 
@@ -106,7 +107,7 @@ class LocalBackend:
                 elif not sighting.alive:
                     self._report(attempt.token)
             else:
-                self._watch(attempt.token, attempt.directory, pidfd)
+                self._watch(attempt.token, attempt.directory, attempt.grace, pidfd)
         return refused
 
     async def find(self, attempts: Mapping[str, Path]) -> set[str]:
@@ -131,7 +132,7 @@ class LocalBackend:
         for watched in (self._watched[token] for token in tokens if token in self._watched):
             watched.stop.set()
             if watched.pidfd is not None:
-                _stop_shim(watched.pidfd)
+                self._stop(watched, watched.pidfd)
 
     async def ended(self) -> list[str]:
         """Wait for ends; see `rund.executor.backend.Backend.ended`."""
@@ -163,7 +164,7 @@ class LocalBackend:
                 await anyio.sleep(_LOOK_AGAIN[0])
                 sighting = await self._look(directory)
         if sighting.alive:
-            self._watch(token, directory, sighting.pidfd)
+            self._watch(token, directory, _GRACE if sighting.grace is None else sighting.grace, sighting.pidfd)
         elif sighting.pidfd is not None:
             os.close(sighting.pidfd)
         return sighting
@@ -171,8 +172,8 @@ class LocalBackend:
     async def _look(self, directory: Path) -> Sighting:
         return await anyio.to_thread.run_sync(look, directory, limiter=self._looking)
 
-    def _watch(self, token: str, directory: Path, pidfd: int | None) -> None:
-        watched = self._watched.setdefault(token, _Watched(directory=directory))
+    def _watch(self, token: str, directory: Path, grace: float, pidfd: int | None) -> None:
+        watched = self._watched.setdefault(token, _Watched(directory=directory, grace=grace))
         if pidfd is None:
             self._tasks.start_soon(self._look_again, token, watched)
             return
@@ -180,7 +181,17 @@ class LocalBackend:
         self._by_pidfd[pidfd] = token
         self._epoll.register(pidfd, select.EPOLLIN)
         if watched.stop.is_set():
-            _stop_shim(pidfd)
+            self._stop(watched, pidfd)
+
+    def _stop(self, watched: _Watched, pidfd: int) -> None:
+        _stop_shim(pidfd)
+        self._tasks.start_soon(self._end_hanging_execution, watched)
+
+    async def _end_hanging_execution(self, watched: _Watched) -> None:
+        await anyio.sleep(watched.grace)
+        if watched.pidfd is not None:
+            with contextlib.suppress(OSError):
+                await anyio.to_thread.run_sync(end_hanging_execution, os.dup(watched.pidfd), limiter=self._looking)
 
     def _report(self, token: str) -> None:
         self._watched.pop(token, None)
@@ -204,7 +215,7 @@ class LocalBackend:
         kill_at: float | None = None
         while (sighting := await self._look(watched.directory)).alive:
             if sighting.pidfd is not None:
-                self._watch(token, watched.directory, sighting.pidfd)
+                self._watch(token, watched.directory, watched.grace, sighting.pidfd)
                 return
             if sighting.orphaned:
                 await self._bound_output(watched.directory)

@@ -13,6 +13,7 @@ import os
 import signal
 from collections.abc import Callable, Collection, Iterable, Iterator
 
+SHIM = b"rund-shim"  # what shims are called, and what they made until it has executed its program
 _PPID_FIELD = 1  # of /proc/PID/stat, counted after the command's name
 _START_TIME_FIELD = 19
 
@@ -113,6 +114,17 @@ def signal_descendants(
                 signal_checked(pid, lambda pid: _parent(pid) in parents, *numbers)
                 sessions.add(session)
     return sessions
+
+
+def signal_unexecuted(shim: int, *numbers: int) -> None:
+    """Send signals to what ``shim`` has made and has not executed its program yet, if there is such a process."""
+
+    def is_meant(pid: int) -> bool:
+        return _parent(pid) == shim and _read(f"/proc/{pid}/comm").strip() == SHIM
+
+    for pid in descendants(shim):
+        with contextlib.suppress(OSError):
+            signal_checked(pid, is_meant, *numbers)
 
 
 def signal_checked(pid: int, is_meant: Callable[[int], bool], *numbers: int) -> None:

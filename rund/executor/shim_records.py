@@ -39,6 +39,10 @@ class AttemptFiles:
             os.close(descriptor)
         os.rename(temporary, STARTED, src_dir_fd=self.directory, dst_dir_fd=self.directory)
 
+    def withdraw_start(self) -> None:
+        """Take ``started`` back: nothing was executed, and that is certain."""
+        os.unlink(STARTED, dir_fd=self.directory)
+
     def write_exit(self, fields: dict[str, object]) -> None:
         """Write ``exit``, durably; raises `OSError` if the disk does not take it now."""
         os.pwrite(self._exit, frame_fields(fields), 0)

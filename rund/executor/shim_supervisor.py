@@ -36,12 +36,10 @@ _KIB = 1024
 
 
 class Supervisor:
-    """Sees one trial to its end."""
+    """Sees one trial to its end: `trial`, once it is executed, or none that `end_unexecuted` tells of."""
 
-    def __init__(
-        self, trial: int, *, grace: float, bound: OutputBound, record: Callable[[dict[str, object]], None]
-    ) -> None:
-        self._trial = trial
+    def __init__(self, *, grace: float, bound: OutputBound, record: Callable[[dict[str, object]], None]) -> None:
+        self.trial: int | None = None  # its process, leader of a session
         self._grace = grace
         self._bound = bound
         self._record = record
@@ -55,6 +53,11 @@ class Supervisor:
         self._kill_at: float | None = None
         self._kill_pause = _KILL_AGAIN[0]
         self._told: set[int] = set()  # sessions whose processes have had SIGTERM
+
+    def end_unexecuted(self, status: int) -> None:
+        """Take ``status`` for the end of a trial that was not executed; a signal tells that it was stopped before."""
+        self._stopped = os.WIFSIGNALED(status)
+        self._end = self._describe(status)
 
     def supervise(self) -> None:
         """Return when the end is recorded and nothing is left of the trial."""
@@ -92,7 +95,7 @@ class Supervisor:
                     return False
                 if self._end is None:
                     self._add_usage(usage)
-                if pid == self._trial:
+                if pid == self.trial:
                     self._end = self._describe(status)
         return True
 
@@ -126,7 +129,8 @@ class Supervisor:
 
     def _terminate(self, patience: float) -> None:
         self._kill_at = time.monotonic() + patience
-        group = self._group()
+        # Until it has ended the number is its own.
+        group = self.trial if self._end is None else None
         # The others first: when the group's ends, they move.  Then the group at once, so that no fork slips through.
         self._told = signal_descendants(os.getpid(), *_TERMINATE, spare_group=group)
         if group is not None:
@@ -137,12 +141,6 @@ class Supervisor:
 
     def _tell_missed(self) -> None:
         self._told |= signal_descendants(os.getpid(), *_TERMINATE, spare_sessions=self._told)
-
-    def _group(self) -> int | None:
-        """The trial's process group and session, if it has made it and has not ended: then the number is its own."""
-        if self._end is not None:
-            return None
-        return self._trial if os.getpgid(self._trial) == self._trial else None
 
     def _kill_if_due(self) -> None:
         if _is_due(self._kill_at, otherwise=False):

@@ -1,4 +1,4 @@
-"""The forked process that becomes the trial: nothing of rund but its lock goes with it.
+"""Executes the trial: nothing of the shim but the trial's lock and its output goes with it.
 
 The shim loads this: nothing slow is imported here.
 """
@@ -11,15 +11,17 @@ import contextlib
 import errno
 import os
 import signal
+from collections.abc import Iterator
 
 from rund.executor.shim_request import ShimRequest
 
 _OOM_SCORE = b"500"  # short of memory, the kernel ends trials rather than shims and the daemon
-_NOT_EXECUTED = 127  # the exit status that shells use for it
+
+_SIGNALS = tuple(int(number) for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 
 
-class _StepError(Exception):
-    """A step before or of the execution that failed."""
+class NotExecutedError(Exception):
+    """The trial could not be executed: what failed (``program``, ``interpreter`` or ``cwd``), and its errno."""
 
     def __init__(self, step: str, number: int) -> None:
         super().__init__(step, number)
@@ -27,63 +29,75 @@ class _StepError(Exception):
         self.number = number
 
 
-def become_trial(request: ShimRequest, *, gate: int, faults: int, output: int, trial_lock: int) -> None:
-    """Wait for the gate to open, then execute the trial; never returns.
+def execute_trial(request: ShimRequest, *, output: int, trial_lock: int) -> int:
+    """The number of the trial's process, which is leader of a session of its own, and has been executed.
 
-    If the gate is closed unopened nothing is executed.  ``faults`` receives ``STEP ERRNO`` if it cannot be executed.
+    Raises `NotExecutedError`, and `OSError` where no process may be made just now; then nothing was executed.
+    It returns only when the trial has been executed: this process lends it its memory until then, so that none is
+    copied, and `os.posix_spawn` tells what went wrong.
     """
     try:
-        os.setsid()
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os.set_inheritable(trial_lock, True)  # noqa: FBT003 - it takes no keywords
-        _raise_oom_score()
-        _reset_signals()
-        if os.read(gate, 1):
-            _execute(request)
-    except _StepError as error:
-        os.write(faults, f"{error.step} {error.number}".encode())
+        os.chdir(request.cwd)  # where the trial finds itself, and relative names are looked up
     except OSError as error:
-        os.write(faults, f"program {error.errno or errno.EINVAL}".encode())
-    except BaseException:  # noqa: BLE001 - whatever it is, this process must not go on as a second shim
-        os.write(faults, f"program {errno.EINVAL}".encode())
-    finally:
-        os._exit(_NOT_EXECUTED)
-
-
-def _raise_oom_score() -> None:
-    with contextlib.suppress(OSError):
-        descriptor = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
-        try:
-            if int(os.read(descriptor, 16)) < int(_OOM_SCORE):
-                os.write(descriptor, _OOM_SCORE)
-        finally:
-            os.close(descriptor)
-
-
-def _reset_signals() -> None:
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
-def _execute(request: ShimRequest) -> None:
+        raise NotExecutedError("cwd", error.errno or errno.EINVAL) from None
     try:
-        os.chdir(request.cwd)
-    except OSError as error:
-        raise _StepError("cwd", error.errno or errno.EINVAL) from None
+        os.set_inheritable(trial_lock, True)  # noqa: FBT003 - it takes no keywords
+        with _raised_oom_score():
+            return _execute(request, output)
+    except ValueError:  # a null byte
+        raise NotExecutedError("program", errno.EINVAL) from None
+    finally:
+        os.chdir("/")
+
+
+def _execute(request: ShimRequest, output: int) -> int:
     program = request.argv[0]
-    fault = OSError(errno.ENOENT, "not found")
+    actions: list[tuple[object, ...]] = [(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)]
+    number = errno.ENOENT
     for path in _candidates(program, request.environment.get("PATH", os.defpath)):
         try:
-            os.execve(path, tuple(request.argv), request.environment)  # noqa: S606 - a shell would stand between
+            return os.posix_spawn(
+                path,
+                tuple(request.argv),
+                request.environment,
+                file_actions=actions,
+                setsid=True,
+                setsigmask=(),
+                setsigdef=_SIGNALS,
+            )
         except (FileNotFoundError, NotADirectoryError) as error:
             if os.path.exists(path):
-                raise _StepError("interpreter", error.errno or errno.ENOENT) from None
+                raise NotExecutedError("interpreter", error.errno or errno.ENOENT) from None
         except OSError as error:
+            if error.errno == errno.EAGAIN:  # as many processes as may be: of no program
+                raise
             # Like a shell: one that may not be executed counts only if no later folder has a better one.
-            fault = error
-    raise fault
+            number = error.errno or errno.EINVAL
+    raise NotExecutedError("program", number)
+
+
+@contextlib.contextmanager
+def _raised_oom_score() -> Iterator[None]:
+    """Give what is started meanwhile the trials' score, if that is more than this process has."""
+    try:
+        descriptor = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        yield
+        return
+    try:
+        own = os.read(descriptor, 16)
+        raised = int(own) < int(_OOM_SCORE) and _written(descriptor, _OOM_SCORE)
+        yield
+        if raised:
+            _written(descriptor, own)
+    finally:
+        os.close(descriptor)
+
+
+def _written(descriptor: int, content: bytes) -> bool:
+    with contextlib.suppress(OSError):
+        return os.write(descriptor, content) > 0
+    return False
 
 
 def _candidates(program: str, search: str) -> list[str]:

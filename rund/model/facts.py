@@ -9,14 +9,12 @@ from rund.model.run import Usage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRecord:
-    """Written before the trial may execute.  Start times are clock ticks since boot, as ``/proc/PID/stat`` has them."""
+    """Written before the trial is executed.  The start time is clock ticks since boot, as ``/proc/PID/stat`` has it."""
 
     token: str
     boot_id: str
     shim_pid: int
     shim_start_time: int
-    trial_pid: int
-    trial_start_time: int
     grace: float  # seconds between SIGTERM and SIGKILL
     started: float  # seconds since 1970
     boottime: float  # seconds since boot, time asleep counted

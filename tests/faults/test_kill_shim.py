@@ -86,6 +86,18 @@ def test_an_end_that_the_disk_does_not_take_is_written_when_it_does(attempts: At
     assert isinstance(found(attempt), Ended)
 
 
+def test_a_trial_for_which_no_process_may_be_made_never_ran(attempts: Attempts) -> None:
+    require_strace()
+    attempt = attempts.shell("echo ran")
+    makers = "clone,clone3,vfork"
+    refusing = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={makers}", "-e", f"inject={makers}:error=EAGAIN"]
+    assert run_shim(attempt, launcher=refusing) == 1
+    finding = found(attempt)
+    assert isinstance(finding, NeverRan)
+    assert "temporarily unavailable" in (finding.fault or "")
+    assert runs(attempt) == 0
+
+
 def test_a_stop_signals_each_process_of_the_trial_once(attempts: Attempts) -> None:
     require_strace()
     trace = attempts.base / "trace"

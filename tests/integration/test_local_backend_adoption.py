@@ -157,8 +157,6 @@ async def test_a_process_that_is_not_the_shim_is_never_signalled_although_the_re
         "boot_id": boot_id(),
         "shim_pid": bystander.pid,
         "shim_start_time": start_time(bystander.pid),
-        "trial_pid": bystander.pid,
-        "trial_start_time": start_time(bystander.pid),
         "grace": 0.1,
         "started": 1.0,
         "boottime": 1.0,

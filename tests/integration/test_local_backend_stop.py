@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import signal
 import sys
 
@@ -244,3 +246,27 @@ async def test_forking_all_the_time_does_not_escape_a_stop(attempts: Attempts, b
         await all_ended(backend, attempt)
         assert anyio.current_time() - begun < 8, "it ended by itself"
         assert attempts.left() == set()
+
+
+async def test_a_trial_whose_execution_hangs_is_ended_after_its_grace_time(attempts: Attempts) -> None:
+    found_at = shutil.which("sleep")
+    assert found_at is not None
+    program = attempts.base / "hangs"
+    shutil.copy(found_at, program)
+    attempt = attempts.make(str(program), "1000", grace=0.2)
+    # A lease makes whoever opens the file wait, for most of a minute: as a file system does that does not answer.
+    with program.open("r+b") as file, anyio.open_signal_receiver(signal.SIGIO) as opened:
+        try:
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        except OSError as error:
+            pytest.skip(f"this file system has no leases: {error}")
+        async with LocalBackend() as backend:
+            assert await backend.submit([attempt]) == {}
+            with anyio.fail_after(PATIENCE):
+                await anext(opened)
+            await backend.cancel([attempt.token])
+            await all_ended(backend, attempt)
+    finding = found(attempt)
+    assert isinstance(finding, Ended)
+    # It was killed before it was executed: afterwards SIGTERM would have ended it.
+    assert (finding.status, finding.reason, finding.signal) == (Status.TERMINATED, "stopped", signal.SIGKILL)

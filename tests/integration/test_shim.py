@@ -1,4 +1,4 @@
-"""A shim by itself: what it does before, at and after the gate."""
+"""A shim by itself: what it does before and after it executes the trial."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.integration.attempts import (
 from tests.integration.bare_shim import ROOT, run_shim
 
 
-def test_a_stop_that_comes_before_the_gate_opens_is_recorded_and_nothing_is_executed(attempts: Attempts) -> None:
+def test_a_stop_that_comes_before_the_execution_is_recorded_and_nothing_is_executed(attempts: Attempts) -> None:
     attempt = attempts.shell("echo ran")
     assert run_shim(attempt, before="os.kill(os.getpid(), signal.SIGTERM)") == 0
     finding = found(attempt)
@@ -64,14 +64,14 @@ def test_the_exit_record_has_its_place_before_the_trial_begins(attempts: Attempt
 
 
 def test_the_records_agree_on_what_they_are_of(attempts: Attempts) -> None:
-    attempt = attempts.shell("echo $$")
+    attempt = attempts.shell("echo $PPID")
     assert run_shim(attempt) == 0
     facts = read_facts(attempt.directory)
     assert facts.started is not None
     assert facts.exit is not None
     assert facts.same_boot
     assert facts.started.token == facts.exit.token == attempt.token
-    assert facts.started.trial_pid == int((attempt.directory / "output").read_text())
+    assert facts.started.shim_pid == int((attempt.directory / "output").read_text())
     assert 0 < facts.started.boottime <= facts.exit.boottime
     assert facts.started.started == facts.exit.started <= facts.exit.ended
 

@@ -18,8 +18,6 @@ START: dict[str, Any] = {
     "boot_id": "b",
     "shim_pid": 10,
     "shim_start_time": 1,
-    "trial_pid": 11,
-    "trial_start_time": 2,
     "grace": 5.0,
     "started": 100.0,
     "boottime": 1.0,
@@ -85,7 +83,7 @@ def test_an_exit_record_that_was_only_preallocated_is_none() -> None:
 
 def test_records_are_read_into_their_fields() -> None:
     start = read_start(frame_fields(START))
-    assert (start.token, start.shim_pid, start.trial_start_time) == ("t", 10, 2)
+    assert (start.token, start.shim_pid, start.shim_start_time) == ("t", 10, 1)
     end = read_exit(padded(frame_fields(EXIT)))
     assert end is not None
     assert (end.exit_status, end.signal, end.usage.max_rss) == (3, None, 4096)
