@@ -66,10 +66,10 @@ def _pids() -> list[int]:
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
-def children() -> set[int]:
-    """Of this process, zombies too."""
+def children(pid: int | str = "self") -> set[int]:
+    """Of a process, zombies too; of this one if none is named."""
     found: set[int] = set()
-    for task in Path("/proc/self/task").iterdir():
+    for task in Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(OSError):  # a thread that has just ended
             found.update(map(int, (task / "children").read_text().split()))
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from tests.integration.attempts import (
     Bell,
     attempts_fixture,  # noqa: F401 - pytest finds it here
     bell_fixture,  # noqa: F401 - pytest finds it here
+    children,
 )
 
 pytestmark = pytest.mark.anyio
@@ -48,7 +50,11 @@ def killed_daemon(attempts: Attempts, *scripts: str) -> Iterator[subprocess.Pope
             assert daemon.stdout.readline() == b"refused {}\n"
             yield daemon
         finally:
+            below = [os.pidfd_open(pid) for pid in children(daemon.pid)]
             daemon.kill()
+            for server in below:  # it ends when it sees that its daemon has gone, which may take a while
+                assert select.select([server], [], [], PATIENCE)[0]
+                os.close(server)
 
 
 async def ends(backend: LocalBackend, count: int) -> list[str]:
