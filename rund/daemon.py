@@ -23,6 +23,7 @@ from rund.errors import FullError, InternalError
 from rund.executor.executor import Executor
 from rund.executor.launch import Launcher
 from rund.executor.local import LocalBackend
+from rund.handlers.backup import back_up_daily
 from rund.handlers.context import Context
 from rund.handlers.dispatch import Dispatcher
 from rund.heart import beat
@@ -115,6 +116,7 @@ async def _serve(
                 tasks.start_soon(_watch_signals, stopping)
                 tasks.start_soon(executor.run)
                 tasks.start_soon(clean_up, store, halves)
+                tasks.start_soon(partial(back_up_daily, store, keep=settings.backups))
                 tasks.start_soon(door.serve, partial(serve, answerer=Dispatcher(context), limits=limits))
                 if manager.watchdog is not None:
                     tasks.start_soon(beat, manager.alive, manager.watchdog / 2, store, executor)

@@ -73,6 +73,11 @@ class Settings:
         """Bytes of output that each attempt keeps; 0: all."""
         return int(self._value("output_limit"))
 
+    @property
+    def backups(self) -> int:
+        """How many daily backups are kept; 0: none is made."""
+        return int(self._value("backups"))
+
     def _value(self, name: str) -> float:
         return next(value.value for value in self.values if value.setting.name == name)
 
@@ -109,6 +114,12 @@ def _seconds(value: object) -> float:
     return float(value)
 
 
+def _few(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1000:
+        raise ValueError("a whole number from 0 to 1000")
+    return value
+
+
 def _size(value: object) -> float:
     if isinstance(value, str) and value[:-1].isdecimal() and value[-1:] in _UNITS:
         value = int(value[:-1]) * _UNITS[value[-1]]
@@ -126,6 +137,7 @@ SETTINGS: Final = (
         default=lambda: 2**30,
         help="bytes of output that each attempt keeps, its end; 0: all",
     ),
+    Setting(name="backups", read=_few, default=lambda: 2, help="how many daily backups the home keeps; 0: none"),
 )
 
 

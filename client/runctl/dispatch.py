@@ -29,6 +29,7 @@ COMMANDS = {
     "pause": ("pausing", "start nothing new"),
     "resume": ("pausing", "start what waits again"),
     "status": ("status", "show how the daemon is"),
+    "backup": ("backup", "copy the database into a file, while everything goes on"),
     "config": ("status", "show each setting, its value and origin"),
     "daemon": ("daemon", "start, stop or look at the daemon"),
     "service": ("service", "make rund a service of your systemd"),

@@ -223,6 +223,13 @@ class ResumeParams(ChangeParams, frozen=True, kw_only=True):
     batch: RunName | None = None
 
 
+class BackupParams(Params, frozen=True, kw_only=True):
+    """Copies the database into a file; with ``force`` over a database that is there."""
+
+    path: str
+    force: bool = False
+
+
 class ShutdownParams(Params, frozen=True, kw_only=True):
     """Stops the daemon, and with ``with_runs`` all that runs."""
 
@@ -250,6 +257,7 @@ METHODS: dict[str, type[Params]] = {
     "status": StatusParams,
     "pause": PauseParams,
     "resume": ResumeParams,
+    "backup": BackupParams,
     "shutdown": ShutdownParams,
 }
 

@@ -11,7 +11,7 @@ import msgspec
 
 from rund.api.params import METHODS, ChangeParams, Params, read_params
 from rund.errors import InvalidError
-from rund.handlers import control, daemon, events, labels, listing, output, restart, run, trash, waiting
+from rund.handlers import backup, control, daemon, events, labels, listing, output, restart, run, trash, waiting
 from rund.handlers.context import Call, Context, RequestKey, first_reply
 from rund.handlers.kept import KeptAnswers
 from rund.handlers.peer import Peer
@@ -41,11 +41,12 @@ HANDLERS: dict[str, Handler] = {
     "status": daemon.status,
     "pause": control.pause,
     "resume": control.resume,
+    "backup": backup.backup,
     "shutdown": daemon.shutdown,
 }
 
 # Requests that may wait for something else to happen, and so hold up no other of their connection.
-WAITING = frozenset({"output", "wait", "events", "shutdown"})
+WAITING = frozenset({"output", "wait", "events", "backup", "shutdown"})
 
 
 # Requests whose answer is of the store alone, and the same until something is committed.

@@ -98,6 +98,11 @@ class RunReader(JournalReader):
         rows = self._connection.execute("SELECT status, runs FROM counts WHERE trash = ?", (int(trash),))
         return dict.fromkeys(Status, 0) | {Status(status): number for status, number in rows}
 
+    def first_made(self) -> float | None:
+        """When the oldest run was made; None if there is none."""
+        row = self._connection.execute("SELECT created FROM runs ORDER BY key LIMIT 1").fetchone()
+        return None if row is None else float(row[0])
+
     def running(self) -> list[Run]:
         """All runs that are running."""
         rows = self._connection.execute(

@@ -39,6 +39,7 @@ class Store:
         self._writer.start()
         self._version = Version(directories.database)
         self._limiter = anyio.CapacityLimiter(READERS)
+        self.copies = anyio.CapacityLimiter(1)  # of the whole database, one after the other
         self._connections: list[sqlite3.Connection] = []
         self._idle: queue.LifoQueue[Reader] = queue.LifoQueue()  # as many as the limiter lets in have ever been busy
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -123,3 +124,15 @@ def test_a_first_start_on_a_full_disk_is_refused_in_one_line_or_works(machine: M
     disk.free()
     machine.start()
     assert machine.ctl("run", "echo.py", check=True).stdout == "1\n"
+
+
+def test_a_backup_onto_a_full_disk_leaves_nothing_and_hinders_nobody(machine: Machine, tmp_path: Path) -> None:
+    with small_disk("tmpfs", tmp_path / "small", tmp_path, size=65_536) as disk:
+        machine.launcher = disk.launcher
+        machine.start()
+        refused = machine.ctl("backup", str(tmp_path / "small" / "copy.db"))
+        assert refused.returncode == 1
+        assert "is full: no backup was made" in refused.stderr
+        assert not list(disk.root.iterdir())
+        machine.ctl("backup", str(tmp_path / "copy.db"), check=True)
+        machine.ctl("daemon", "stop", check=True)
