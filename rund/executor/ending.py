@@ -17,7 +17,7 @@ from rund.engine.recover import Alive, Ended, Finding, Lost, NeverRan, recover
 from rund.executor.facts import read_facts
 from rund.executor.framing import OUTPUT
 from rund.executor.locks import open_plain
-from rund.executor.persist import persist
+from rund.executor.persist import learn, persist
 from rund.model.event import EventKind
 from rund.model.run import Attempt, Run
 from rund.model.status import Status
@@ -43,7 +43,7 @@ class Ends:
 
     async def outcomes(self, tokens: Collection[str]) -> dict[str, Outcome]:
         """What became of attempts; one of which nobody can tell yet is left out."""
-        boots = await self._store.read(partial(_boots, tokens=tokens))
+        boots = await learn(self._store, partial(_boots, tokens=tokens))
         findings = await anyio.to_thread.run_sync(self._findings, boots)
         return {token: outcome for token, outcome in findings.items() if not isinstance(outcome, Alive)}
 

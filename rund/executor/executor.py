@@ -21,7 +21,7 @@ from rund.errors import FullError, InternalError
 from rund.executor.backend import Backend
 from rund.executor.ending import Ends, Outcome, token_of
 from rund.executor.launch import Launcher
-from rund.executor.persist import RETRY
+from rund.executor.persist import RETRY, learn
 from rund.executor.starting import Starts
 from rund.store.store import Store
 
@@ -120,7 +120,7 @@ class Executor:
 
     async def _stop_stopping(self) -> None:
         """Carry through the stops that are recorded, also those of an earlier daemon."""
-        stopping = await self._store.read(lambda reader: {token_of(run) for run in reader.running() if run.stopping})
+        stopping = await learn(self._store, lambda reader: {token_of(run) for run in reader.running() if run.stopping})
         self._cancelled &= stopping
         if stopping - self._cancelled:
             # What is not handed over yet is stopped when it is.

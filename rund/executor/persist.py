@@ -1,4 +1,4 @@
-"""Writes what must be written: a full disk or a fault of the store makes it wait, and loses nothing."""
+"""Writes what must be written, and reads what must be known: a fault of the disk makes it wait, and loses nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Final, TypeVar
 import anyio
 
 from rund.errors import FullError, InternalError
-from rund.store.store import Store
+from rund.store.reader import Reader
+from rund.store.store import CannotReadError, Store
 from rund.store.transaction import Transaction
 
 T = TypeVar("T")
@@ -27,5 +28,18 @@ async def persist(store: Store, change: Callable[[Transaction], T]) -> T:
         except (FullError, InternalError) as error:
             if not told:
                 _log.error("what has happened cannot be written now, and is kept until it can: %s", error.message)
+                told = True
+            await anyio.sleep(RETRY)
+
+
+async def learn(store: Store, query: Callable[[Reader], T]) -> T:
+    """The answer of ``query``, as soon as the store can be read."""
+    told = False
+    while True:
+        try:
+            return await store.read(query)
+        except CannotReadError as error:
+            if not told:
+                _log.error("runs wait: %s", error.message)
                 told = True
             await anyio.sleep(RETRY)

@@ -22,6 +22,7 @@ from rund.executor.backend import Backend, Submission
 from rund.executor.ending import Outcome
 from rund.executor.launch import CannotStartError, Launcher
 from rund.executor.locks import boot_id
+from rund.executor.persist import learn
 from rund.model.event import EventKind
 from rund.model.run import Attempt, Run
 from rund.model.status import Status
@@ -70,7 +71,7 @@ class Starts:
         return outcomes | {token: NeverRan(fault=reason) for token, reason in refused.items()}
 
     async def _prepared(self, run: Run, attempt: Attempt) -> Submission:
-        submission = await self._store.read(partial(self._launcher.submission, run=run, attempt=attempt))
+        submission = await learn(self._store, partial(self._launcher.submission, run=run, attempt=attempt))
         # Not within the read: what it makes would hold up the log of the database.
         await anyio.to_thread.run_sync(self._launcher.make_directories, run.id, attempt)
         return submission

@@ -12,7 +12,7 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 
-from rund.errors import RundError, UnsupportedError
+from rund.errors import InternalError, RundError, UnsupportedError
 from rund.store.connection import open_reader, open_writer
 from rund.store.directories import Directories
 from rund.store.examine import check_store
@@ -28,6 +28,10 @@ T = TypeVar("T")
 READERS = 4
 
 _log = logging.getLogger(__name__)
+
+
+class CannotReadError(InternalError):
+    """The store cannot be read now: its disk fails, say."""
 
 
 class Store:
@@ -57,8 +61,11 @@ class Store:
         return self._version.now()
 
     async def read(self, query: Callable[[Reader], T]) -> T:
-        """The answer of ``query``, from one committed state."""
-        return await anyio.to_thread.run_sync(self._read, query, limiter=self._limiter)
+        """The answer of ``query``, from one committed state.  Raises `CannotReadError`, and what ``query`` raises."""
+        try:
+            return await anyio.to_thread.run_sync(self._read, query, limiter=self._limiter)
+        except sqlite3.OperationalError as error:
+            raise CannotReadError(f"the store cannot be read ({error}): is its disk full, or failing?") from error
 
     def _read(self, query: Callable[[Reader], T]) -> T:
         try:
