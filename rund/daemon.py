@@ -28,6 +28,7 @@ from rund.handlers.context import Context
 from rund.handlers.dispatch import Dispatcher
 from rund.heart import beat
 from rund.home import check_file_system, locked_home
+from rund.operations.source import Sources
 from rund.server.limits import ServerLimits
 from rund.server.listener import Listener
 from rund.server.serve import serve
@@ -93,6 +94,7 @@ async def _serve(
         executor = Executor(store, backend, broker, launcher, slots=settings.slots)
         context = Context(
             store=store,
+            sources=Sources(directories.sources_folder),
             broker=broker,
             slots=settings.slots,
             home=str(settings.home),

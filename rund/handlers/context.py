@@ -15,6 +15,7 @@ from rund.errors import ConflictError
 from rund.handlers.peer import Peer
 from rund.model.run import Run
 from rund.model.status import Status
+from rund.operations.source import Sources
 from rund.store.reader import Reader
 from rund.store.store import Store
 from rund.store.transaction import Transaction
@@ -45,6 +46,7 @@ class Context:
     """The daemon, as handlers see it."""
 
     store: Store
+    sources: Sources
     broker: Broker
     slots: int
     home: str

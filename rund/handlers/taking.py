@@ -17,7 +17,7 @@ from rund.model.operation import Operation
 from rund.model.run import Setup
 from rund.operations.commit import read_commit
 from rund.operations.find import Found, find_operation
-from rund.operations.source import copy_source, digest_source, scan_source
+from rund.operations.source import digest_source, scan_source
 from rund.operations.stored import operation_to_json
 from rund.store.codec import digest
 from rund.store.transaction import Transaction
@@ -55,7 +55,7 @@ def _take_source(context: Context, found: Found, *, copy: bool) -> Taken:
     if found.root is None:
         return Taken(operation=found.operation, source=None, commit=None)
     manifest = scan_source(found.root, found.script, marked=found.marked)
-    digest = copy_source(manifest, context.store.directories.home / "sources") if copy else digest_source(manifest)
+    digest = context.sources.copy(manifest) if copy else digest_source(manifest)
     return Taken(operation=found.operation, source=digest, commit=read_commit(found.root))
 
 
@@ -63,7 +63,7 @@ def keep_source(context: Context, transaction: Transaction, setup: Setup) -> Non
     """Keep the source of ``setup``; raises `SourceGoneError` if it has been removed since it was taken."""
     if setup.source is not None:
         transaction.keep(f"sources/{setup.source}")
-        if not context.store.directories.source(setup.source).is_dir():
+        if not context.sources.is_whole(setup.source):
             raise SourceGoneError
 
 

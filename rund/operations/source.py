@@ -1,7 +1,7 @@
 """Copies a source once per content, under the name that its content gives it.
 
 Rules: the digest is taken over names, execute bits and contents; a copy is named by what was written, whatever has
-happened to the source since it was first read; a copy that can be seen is whole and on the disk.
+happened to the source since it was first read; a copy that can be seen is whole, and its content is on the disk.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ import os
 import shutil
 import stat
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from rund.errors import FullError, InvalidError
+from rund.errors import FullError, InternalError, InvalidError
 from rund.operations.regular_file import read_start
 from rund.operations.source_scan import FILE_LIMIT, MAX_BYTES, Manifest, SourceFile, scan_source
 
-__all__ = ["Manifest", "copy_source", "digest_source", "scan_source"]
+__all__ = ["Manifest", "Sources", "digest_source", "scan_source"]
 
 _DIGEST_SIZE: Final = 20  # bytes; 40 hex digits
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
@@ -35,37 +36,68 @@ def digest_source(manifest: Manifest) -> str:
     return whole.hexdigest()
 
 
-def copy_source(manifest: Manifest, sources: Path) -> str:
-    """Copy the files to ``sources / DIGEST``, unless that is there, and answer the digest of what was copied.
+class Sources:
+    """The copies in ``folder``, for all threads of the one process that makes them.
 
-    The copy is made in a folder beside it and renamed; two at once do no harm.  Raises `InvalidError` with the path of
-    a file that cannot be read, `FullError` if the disk is full; nothing is left then.
+    A copy is whole when its content and its name are on the disk: one whose name could not be flushed is flushed again
+    before it is used, and nobody takes a copy for whole while another thread has only just given it its name.
     """
-    digest = digest_source(manifest)
-    if (sources / digest).is_dir():
-        return digest
-    made: Path | None = None
-    try:
-        sources.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=".copying-", dir=sources))
-        digest = _write(manifest, made)
-        made.chmod(0o755)
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._whole: set[str] = set()
+
+    def copy(self, manifest: Manifest) -> str:
+        """Copy the files to ``folder / DIGEST``, unless that is there, and answer the digest of what was copied.
+
+        The copy is made in a folder beside it and renamed; two at once do no harm.  Raises `InvalidError` with the path
+        of a file that cannot be read, `FullError` if the disk is full, `InternalError` if it fails.
+        """
         try:
-            made.rename(sources / digest)
+            digest = digest_source(manifest)
+            return digest if self.is_whole(digest) else self._copy(manifest)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise FullError(f"{self._folder}: the disk is full: free some space and try again") from None
+            raise InternalError(
+                f"the source cannot be copied ({error}): is the disk of {self._folder} failing?"
+            ) from None
+
+    def is_whole(self, digest: str) -> bool:
+        """Whether there is a copy, and all of it is on the disk.  Raises OSError."""
+        with self._lock:
+            if not (self._folder / digest).is_dir():
+                return False
+            self._flush_name(digest)
+            return True
+
+    def _copy(self, manifest: Manifest) -> str:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=".copying-", dir=self._folder))
+        try:
+            digest = _write(manifest, made)
+            made.chmod(0o755)
+            with self._lock:
+                self._give_name(made, digest)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)  # it has gone if it got its name
+        return digest
+
+    def _give_name(self, made: Path, digest: str) -> None:
+        try:
+            made.rename(self._folder / digest)
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise
         else:
-            made = None
-        _sync(sources)
-    except OSError as error:
-        if error.errno in _FULL:
-            raise FullError(f"{sources}: the disk is full: free some space and try again") from None
-        raise
-    finally:
-        if made is not None:
-            shutil.rmtree(made, ignore_errors=True)
-    return digest
+            self._whole.discard(digest)
+        self._flush_name(digest)
+
+    def _flush_name(self, digest: str) -> None:
+        if digest not in self._whole:
+            _sync(self._folder)
+            self._whole.add(digest)
 
 
 def _write(manifest: Manifest, folder: Path) -> str:

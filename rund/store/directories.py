@@ -33,6 +33,7 @@ class Directories:
         self.log_number = home / "rund.number"  # see `rund.store.log_number`
         self.backups = home / "backups"
         self.reserve = home / "reserve"
+        self.sources_folder = home / "sources"
         self.lock = home / "lock"
         self.socket_file = home / "socket"
 

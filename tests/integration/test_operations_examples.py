@@ -13,7 +13,7 @@ from rund.operations.assign import assign_flags, read_args
 from rund.operations.command import command_line
 from rund.operations.find import find_operation
 from rund.operations.scalars import read_scalars
-from rund.operations.source import copy_source, scan_source
+from rund.operations.source import Sources, scan_source
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -22,7 +22,7 @@ def run_example(name: str, *args: str, copies: Path) -> str:
     found = find_operation(name, cwd=EXAMPLES, env=os.environ)
     assert found.root is not None
     flags = assign_flags(found.operation, read_args(args), base=None, given=frozenset(), force=False).flags
-    digest = copy_source(scan_source(found.root, found.script, marked=found.marked), copies)
+    digest = Sources(copies).copy(scan_source(found.root, found.script, marked=found.marked))
     line = command_line(found.operation, flags, source_dir=copies / digest, python=sys.executable)
     done = subprocess.run(
         line.argv, env={**os.environ, **line.environment}, check=True, capture_output=True, text=True, timeout=100

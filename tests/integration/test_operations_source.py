@@ -12,7 +12,7 @@ import pytest
 
 from rund.errors import InvalidError
 from rund.operations import source_scan
-from rund.operations.source import copy_source, digest_source, scan_source
+from rund.operations.source import Sources, digest_source, scan_source
 
 
 def write(path: Path, text: str = "", mode: int = 0o644) -> Path:
@@ -63,7 +63,7 @@ def test_the_script_is_always_taken(tmp_path: Path):
     write(tmp_path / "build" / "other.py")
     manifest = scan_source(tmp_path, "build/.t.py", marked=True)
     assert [file.path for file in manifest.files] == ["build/.t.py"]
-    digest = copy_source(manifest, tmp_path / ".copies")
+    digest = Sources(tmp_path / ".copies").copy(manifest)
     assert (tmp_path / ".copies" / digest / "build" / ".t.py").stat().st_size == 1_000_000
 
 
@@ -91,7 +91,7 @@ def test_links_are_copied_safely_and_what_is_not_a_file_is_never_opened(tmp_path
     os.mkfifo(root / "real" / ".gitignore")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(root / "socket"))
-        digest = copy_source(scan_source(root, "t.py", marked=True), tmp_path / "copies")
+        digest = Sources(tmp_path / "copies").copy(scan_source(root, "t.py", marked=True))
     copy = tmp_path / "copies" / digest
     found = sorted(str(path.relative_to(copy)) for path in copy.rglob("*"))
     assert found == ["file-in", "file-out", "real", "real/a.txt", "sub", "sub/folder-in", "t.py"]
@@ -120,8 +120,9 @@ def test_a_source_is_copied_once_also_by_many_at_once(tmp_path: Path):
     write(tmp_path / "root" / "t.py", "x", 0o755)
     write(tmp_path / "root" / "pkg" / "m.py", "y")
     manifest = scan_source(tmp_path / "root", "t.py", marked=True)
+    sources = Sources(tmp_path / "copies")
     with ThreadPoolExecutor(8) as pool:
-        digests = set(pool.map(lambda _: copy_source(manifest, tmp_path / "copies"), range(32)))
+        digests = set(pool.map(lambda _: sources.copy(manifest), range(32)))
     assert digests == {digest_source(manifest)}
     assert [path.name for path in (tmp_path / "copies").iterdir()] == [*digests]
     copy = tmp_path / "copies" / digests.pop()
@@ -144,7 +145,7 @@ def test_a_copy_is_named_by_what_was_copied_although_the_source_changes(tmp_path
 
     with ThreadPoolExecutor(2) as pool:
         changes = pool.map(change, range(50))
-        digests = [copy_source(manifest, tmp_path / "copies") for _ in range(20)]
+        digests = [Sources(tmp_path / "copies").copy(manifest) for _ in range(20)]
         list(changes)
     for digest in digests:
         assert digest_source(scan_source(tmp_path / "copies" / digest, "t.py", marked=True)) == digest
@@ -199,5 +200,5 @@ def test_a_script_that_has_gone_is_refused(tmp_path: Path):
     manifest = scan_source(tmp_path, "t.py", marked=True)
     (tmp_path / "t.py").unlink()
     with pytest.raises(InvalidError, match=r"t\.py cannot be read"):
-        copy_source(manifest, tmp_path / ".copies")
+        Sources(tmp_path / ".copies").copy(manifest)
     assert not (tmp_path / ".copies").exists()
