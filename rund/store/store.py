@@ -143,7 +143,6 @@ def _write_number(path: Path, number: int) -> None:
 
 def _unusable(path: Path, error: sqlite3.DatabaseError) -> RundError:
     if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
-        return UnsupportedError(
-            f"the database {path} cannot be opened ({error}): see whether its disk is full or failing"
-        )
+        # That may mend itself, so that it is worth to be tried again.
+        return InternalError(f"the database {path} cannot be opened ({error}): is its disk full, or failing?")
     return UnsupportedError(f"the database {path} cannot be read ({error}): it was left as it is")

@@ -18,6 +18,7 @@ import pytest
 from runctl import NoDaemonError
 from runctl.client import Client
 
+from rund.cli import REFUSED
 from rund.errors import FullError, InternalError
 from tests.faults.kill_points import require_strace
 from tests.process.conftest import BIN, DEADLINE, Machine, wait_until
@@ -156,7 +157,7 @@ def start_failing(machine: Machine, fault: Fault) -> bool:
     wait_until(lambda: daemon.poll() is not None or answers(machine))
     if daemon.poll() is None:
         return True
-    assert daemon.returncode == 1
+    assert daemon.returncode in (1, REFUSED)
     assert [line for line in log.read_text().splitlines() if line.startswith("rund: ")], log.read_text()
     assert "Traceback" not in log.read_text()
     return False
