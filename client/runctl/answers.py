@@ -25,9 +25,15 @@ class RunsAnswer(TypedDict):
 
 
 class IdsAnswer(TypedDict):
-    """Of ``delete``, ``restore`` and ``purge``."""
+    """Of ``delete`` and ``restore``."""
 
     runs: list[str]
+
+
+class PurgeAnswer(IdsAnswer):
+    """Of ``purge``; ``left``: what could not be removed, each as ``PATH: why``."""
+
+    left: list[str]
 
 
 class ListAnswer(RunsAnswer):

@@ -16,6 +16,8 @@ from rund.store.cleaning import remove_garbage
 from rund.store.reader import Reader
 from rund.store.transaction import Transaction
 
+_LEFT_TOLD = 100  # of what could not be removed
+
 
 async def delete(context: Context, call: Call[DeleteParams]) -> Reply:
     """Move runs to the trash; with ``stop`` those that run are stopped first, and waited for."""
@@ -90,7 +92,7 @@ async def restore(context: Context, call: Call[RestoreParams]) -> Reply:
 
 
 async def purge(context: Context, call: Call[PurgeParams]) -> Reply:
-    """Erase runs of the trash for good; their folders are removed after the commit."""
+    """Erase runs of the trash for good; their folders are removed after the commit, as far as can be."""
     names = call.params.runs
 
     def change(transaction: Transaction) -> Reply:
@@ -106,8 +108,8 @@ async def purge(context: Context, call: Call[PurgeParams]) -> Reply:
         return {"runs": [run.id for run in runs]}
 
     reply = await context.change(call.request, change, urgent=True)
-    await remove_garbage(context.store)
-    return reply
+    left = await remove_garbage(context.store)
+    return reply | {"left": left[:_LEFT_TOLD]}
 
 
 def _folders(context: Context, reader: Reader, run: Run) -> list[str]:

@@ -7,14 +7,15 @@ sees it there, or sees it gone and copies it anew.
 from __future__ import annotations
 
 import logging
-import secrets
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 import anyio.to_thread
 
 from rund.errors import FullError, InternalError
-from rund.store.directories import Directories
+from rund.store.directories import Directories, log_left
+from rund.store.reader import Reader
 from rund.store.store import Store
 from rund.store.transaction import Transaction
 
@@ -22,15 +23,22 @@ _log = logging.getLogger(__name__)
 _AT_ONCE = 200  # folders taken away in one transaction
 
 
-async def remove_garbage(store: Store) -> None:
-    """Remove the folders that are garbage; what a full disk hinders is left for the next time."""
+async def remove_garbage(store: Store) -> list[str]:
+    """Remove the folders that are garbage; what a full disk hinders is left for the next time.
+
+    Answers, and logs, what cannot be removed, each as ``PATH: why``.
+    """
     directories = store.directories
+    stuck: dict[str, str] = {}
     try:
-        while await store.read(lambda reader: reader.garbage(1)):
-            await store.write(partial(_take_away, directories=directories), urgent=True)
+        while await store.read(partial(_more, stuck=stuck)):
+            stuck |= await store.write(partial(_take_away, directories=directories, stuck=stuck), urgent=True)
     except (FullError, InternalError) as error:
         _log.warning("garbage is left for now: %s", error.message)
-    await anyio.to_thread.run_sync(directories.remove_taken)
+    left = [f"{directories.home / path}: {reason}" for path, reason in stuck.items()]
+    left += await anyio.to_thread.run_sync(directories.remove_taken)
+    log_left(left)
+    return left
 
 
 async def note_leftovers(store: Store) -> list[Path]:
@@ -53,7 +61,13 @@ def _collect_sources(transaction: Transaction, *, present: list[str]) -> None:
     transaction.add_garbage(f"sources/{source}" for source in transaction.unneeded_sources(present))
 
 
-def _take_away(transaction: Transaction, *, directories: Directories) -> None:
-    paths = transaction.garbage(_AT_ONCE)
-    directories.take_away(paths, lambda: secrets.token_hex(16))
-    transaction.forget_garbage(paths)
+def _more(reader: Reader, *, stuck: Mapping[str, str]) -> bool:
+    return len(reader.garbage(len(stuck) + 1)) > len(stuck)
+
+
+def _take_away(transaction: Transaction, *, directories: Directories, stuck: Mapping[str, str]) -> dict[str, str]:
+    """Take some away; answers those that cannot be, with why: they stay garbage, for the next time."""
+    paths = [path for path in transaction.garbage(_AT_ONCE + len(stuck)) if path not in stuck]
+    left = directories.take_away(paths)
+    transaction.forget_garbage(path for path in paths if path not in left)
+    return left

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import os
 import secrets
-import shutil
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from rund.errors import UnsupportedError
+from rund.store.removal import PRIVATE, remove_all, take
 
-PRIVATE = 0o700
+__all__ = ["PRIVATE", "Directories", "log_left"]
+
 _log = logging.getLogger(__name__)
 _TAKEN = "removed"
 # What a client and a daemon that was killed at once may have left.
@@ -73,9 +76,9 @@ class Directories:
 
     def remove_halves(self, halves: list[Path]) -> None:
         """Remove half made copies, and what was half removed."""
-        for folder in halves:
-            _remove(folder)
-        self.remove_taken()
+        left = self.take_away(str(folder.relative_to(self.home)) for folder in halves)
+        log_left(f"{self.home / path}: {reason}" for path, reason in left.items())
+        log_left(self.remove_taken())
 
     def run(self, run_id: str) -> Path:
         """A run's own directory, its working directory."""
@@ -98,59 +101,46 @@ class Directories:
         """The folder of an attempt, relative to the home."""
         return str(self.attempt(token).relative_to(self.home))
 
-    def take_away(self, paths: Iterable[str], new_name: Callable[[], str]) -> None:
-        """Move folders, relative to the home, to where `remove_taken` finds them; what is not there is not moved."""
-        for path in paths:
-            folder, taken = self.home / path, self.home / _TAKEN / new_name()
-            with contextlib.suppress(FileNotFoundError):
-                try:
-                    folder.rename(taken)
-                except PermissionError:  # a folder that a run has closed to its owner
-                    folder.chmod(PRIVATE)
-                    folder.rename(taken)
+    def take_away(self, paths: Iterable[str]) -> dict[str, str]:
+        """Move folders, relative to the home, to where `remove_taken` finds them; what is not there is not moved.
 
-    def remove_taken(self) -> None:
+        Answers those that could not be moved, with why, in lower case.
+        """
+        return self._take(paths, _TAKEN)
+
+    def _take(self, paths: Iterable[str], place: str) -> dict[str, str]:
+        left: dict[str, str] = {}
+        with contextlib.ExitStack() as opened:
+            home = os.open(self.home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            opened.callback(os.close, home)
+            for path in paths:
+                try:
+                    take(home, path, place, f"{path.rpartition('/')[2]}-{secrets.token_hex(8)}")
+                except OSError as error:
+                    left[path] = str(error.strerror or error).lower()
+        return left
+
+    def remove_taken(self) -> list[str]:
         """Remove what was taken away, as far as can be; nothing outside it, and no symbolic link is followed.
 
-        What cannot be removed is left for the next time: garbage hinders nobody.
+        Answers what cannot be removed, each as ``PATH: why``; it is tried again the next time.
         """
-        for path in sorted((self.home / _TAKEN).iterdir()):
-            _remove(path)
+        return remove_all(self.home / _TAKEN)
 
     def empty(self, run_id: str) -> None:
         """Empty a run's own directory: its content is moved away whole, then removed.  Raises OSError."""
-        name = f"{run_id}-{secrets.token_hex(8)}"
-        self.take_away([str(self.run(run_id).relative_to(self.home))], lambda: name)
-        _remove(self.home / _TAKEN / name)
+        # In a place of its own, so that nothing else that is removed is waited for.
+        own = f"{_TAKEN}/{run_id}-{secrets.token_hex(8)}"
+        (self.home / own).mkdir(mode=PRIVATE)
+        folder = str(self.run(run_id).relative_to(self.home))
+        for reason in self._take([folder], own).values():
+            raise OSError(errno.EBUSY, f"it cannot be emptied: {reason}", folder)
+        log_left(remove_all(self.home / own))
+        with contextlib.suppress(OSError):  # what is left in it is tried again with the rest
+            (self.home / own).rmdir()
 
 
-def _remove(path: Path) -> None:
-    """Remove a folder or file, also one that its owner may not write to; log what cannot be removed."""
-    try:
-        if path.is_symlink() or not path.is_dir():
-            path.unlink(missing_ok=True)
-        else:
-            shutil.rmtree(path, onerror=_open_and_retry)
-    except OSError as error:
-        _log.warning("%s cannot be removed, and is left: %s", path, error)
-
-
-def _open_and_retry(function: Callable[..., object], path: str, failure: tuple[object, BaseException, object]) -> None:
-    """Give the owner back the rights that a run took away, and try again; what is gone already is fine."""
-    error = failure[1]
-    if isinstance(error, FileNotFoundError):
-        return
-    if not isinstance(error, PermissionError):
-        raise error
-    Path(path).parent.chmod(PRIVATE)
-    found = Path(path)
-    if found.is_dir() and not found.is_symlink():
-        found.chmod(PRIVATE)
-        shutil.rmtree(found, onerror=_leave)
-    else:
-        function(path)
-
-
-def _leave(_function: Callable[..., object], _path: str, failure: tuple[object, BaseException, object]) -> None:
-    if not isinstance(failure[1], FileNotFoundError):
-        raise failure[1]
+def log_left(left: Iterable[str]) -> None:
+    """Log what could not be removed."""
+    for what in left:
+        _log.warning("%s; it is left", what)

@@ -67,7 +67,7 @@ def test_a_command_asks_for_what_it_says(
     Story(daemon)
     run = a_run(status="completed")
     daemon.answers |= {name: {"runs": [run]} for name in ("start", "stop", "set")}
-    daemon.answers |= {name: {"runs": [ID]} for name in ("delete", "restore", "purge")}
+    daemon.answers |= {name: {"runs": [ID], "left": []} for name in ("delete", "restore", "purge")}
     daemon.answers |= {"list": page(run), "pause": {"paused": True}, "resume": {"paused": False}}
     daemon.answers |= {"wait": {"runs": [run], "done": True}}
     assert main(line.split()) == 0

@@ -11,7 +11,7 @@ from runctl.screen import counted, put_json, say, short
 
 TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
 if TYPE_CHECKING:
-    from runctl.answers import IdsAnswer
+    from runctl.answers import IdsAnswer, PurgeAnswer
     from runctl.connection import Connection
 
 
@@ -42,8 +42,11 @@ def purge(arguments: Arguments) -> int:
         if sys.stdin.isatty() and not arguments.flag("yes") and not _agreed(_purged(arguments, daemon)):
             say("Nothing is purged.")
             return INCOMPLETE
-        answer = daemon.call("purge", runs=arguments.words or None)
-    return _tell(arguments, answer, "Purged")
+        answer: PurgeAnswer = daemon.call("purge", runs=arguments.words or None)
+    _tell(arguments, answer, "Purged")
+    for what in answer["left"]:
+        say(f"Left, for it cannot be removed: {what}")
+    return INCOMPLETE if answer["left"] else DONE
 
 
 def _purged(arguments: Arguments, daemon: Connection) -> str:
