@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import _socket
 import os
-import select
 
 from runctl.exchange import Exchange
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
 _CHUNK = 262_144
-_LOOK = 1_000  # milliseconds; a Ctrl-C that comes just before a wait begins does not end it, and is seen after it
+_LOOK = 1.0  # seconds; a Ctrl-C that comes just before a wait begins does not end it, and is seen after it
 _LONGEST_PATH = 107  # bytes that fit in sockaddr_un, without the closing 0
 
 
@@ -26,8 +25,6 @@ class Connection:
     def __init__(self, stream: _socket.socket, path: str) -> None:
         self.path = path  # of the daemon's socket
         self._stream = stream
-        self._readable = select.poll()
-        self._readable.register(stream, select.POLLIN)
         self._exchange = Exchange()
 
     @property
@@ -51,12 +48,15 @@ class Connection:
     def answer(self, number: int) -> Any:  # noqa: ANN401 - what a method answers is typed where it is asked
         """The result of request ``number``; raises `rund.errors.RundError` for every answer but success."""
         while not self._exchange.answered(number):
-            if not self._readable.poll(_LOOK):
-                continue
+            self._stream.settimeout(_LOOK)
             try:
                 data = self._stream.recv(_CHUNK)
+            except TimeoutError:
+                continue
             except ConnectionResetError:
                 data = b""
+            finally:
+                self._stream.settimeout(None)
             self._exchange.receive(data)
         return self._exchange.take(number)
 
