@@ -27,7 +27,7 @@ def refusal(machine: Machine) -> str:
     started = subprocess.run(
         [BIN / "rund"], env=machine.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE
     )
-    assert started.returncode == 1
+    assert started.returncode == 78
     lines = started.stderr.splitlines()
     assert len(lines) == 1, started.stderr
     return lines[0]
