@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import resource
-import signal
 import threading
 import uuid
 from collections.abc import AsyncIterator
@@ -26,6 +25,7 @@ from rund.executor.local import LocalBackend
 from rund.handlers.backup import back_up_daily
 from rund.handlers.context import Context
 from rund.handlers.dispatch import Dispatcher
+from rund.handlers.leaving import Leaving
 from rund.heart import beat
 from rund.home import check_file_system, locked_home
 from rund.operations.source import Sources
@@ -33,6 +33,7 @@ from rund.server.limits import ServerLimits
 from rund.server.listener import Listener
 from rund.server.serve import serve
 from rund.settings import Settings
+from rund.signals import StopSignals
 from rund.store.cleaning import clean_up, note_leftovers
 from rund.store.directories import Directories
 from rund.store.store import Store, prepare
@@ -57,10 +58,10 @@ def run(settings: Settings, manager: ServiceManager, inherited: Listener | None 
     check_file_system(settings.home)
     directories.make()
     soft_nofile = _raise_descriptor_limit()
-    with locked_home(directories.lock):
+    with contextlib.closing(StopSignals(_end_in_time)) as signals, locked_home(directories.lock):
         prepare(directories)
         try:
-            anyio.run(partial(_serve, settings, directories, manager, inherited, soft_nofile=soft_nofile))
+            anyio.run(partial(_serve, settings, directories, manager, inherited, signals, soft_nofile=soft_nofile))
         except BaseExceptionGroup as group:
             raise _only(group) from group
 
@@ -77,11 +78,11 @@ async def _serve(
     directories: Directories,
     manager: ServiceManager,
     inherited: Listener | None,
+    signals: StopSignals,
     *,
     soft_nofile: int,
 ) -> None:
     broker = Broker()
-    stopping = anyio.Event()
     limits = ServerLimits()
     async with _open_store(directories, broker) as store, _backend(settings, soft_nofile) as backend:
         launcher = Launcher(
@@ -92,6 +93,7 @@ async def _serve(
             output_limit=settings.output_limit,
         )
         executor = Executor(store, backend, broker, launcher, slots=settings.slots)
+        leaving = Leaving(store, broker, executor.may_start)
         context = Context(
             store=store,
             sources=Sources(directories.sources_folder),
@@ -105,8 +107,7 @@ async def _serve(
             limits={"message_bytes": limits.message.message_bytes, "list": 10_000, "in_flight": limits.in_flight},
             now=now,
             new_id=lambda: uuid.uuid4().hex,
-            start_no_more=executor.start_no_more,
-            shut_down=stopping.set,
+            leaving=leaving,
         )
         manager.starting("takes back what runs")
         halves = await _tidied(store)
@@ -115,7 +116,8 @@ async def _serve(
         with door.open():
             _log.info("rund serves %s at %s with %d slots", settings.home, settings.socket, settings.slots)
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_watch_signals, stopping)
+                tasks.start_soon(_watch_signals, signals, leaving)
+                tasks.start_soon(leaving.see_runs_out)
                 tasks.start_soon(executor.run)
                 tasks.start_soon(clean_up, store, halves)
                 tasks.start_soon(partial(back_up_daily, store, keep=settings.backups))
@@ -123,7 +125,7 @@ async def _serve(
                 if manager.watchdog is not None:
                     tasks.start_soon(beat, manager.alive, manager.watchdog / 2, store, executor)
                 manager.ready(f"serves {settings.home} with {settings.slots} slots")
-                await stopping.wait()
+                await leaving.told.wait()
                 manager.stopping("stops; runs go on")
                 _end_in_time()
                 _log.info("stopping; runs go on")
@@ -144,10 +146,9 @@ async def _tidied(store: Store) -> list[Path]:
         return []
 
 
-async def _watch_signals(stopping: anyio.Event) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            stopping.set()
+async def _watch_signals(signals: StopSignals, leaving: Leaving) -> None:
+    await signals.wait()
+    leaving.told.set()
 
 
 @contextlib.asynccontextmanager

@@ -23,6 +23,7 @@ from rund.executor.ending import Ends, Outcome, token_of
 from rund.executor.launch import Launcher
 from rund.executor.persist import RETRY, learn
 from rund.executor.starting import Starts
+from rund.store.cleaning import remove_garbage
 from rund.store.store import Store
 
 _log = logging.getLogger(__name__)
@@ -44,10 +45,12 @@ class Executor:
         self._cancelled: set[str] = set()
         self._unknown: set[str] = set()  # tokens of which nobody can tell yet what became of them
         self._some_unknown = anyio.Event()
+        self._some_garbage = anyio.Event()
 
-    def start_no_more(self) -> None:
-        """Start nothing from now on: the daemon is about to end, and its runs with it."""
-        self._starts.closing = True
+    def may_start(self, *, allowed: bool) -> None:
+        """Whether anything is to be started from now on: not if the daemon is about to end, and its runs with it."""
+        self._starts.closing = not allowed
+        self._broker.ring()
 
     async def recover(self) -> None:
         """Take back what an earlier daemon started, and record what has ended since, unless the disk is full."""
@@ -68,6 +71,7 @@ class Executor:
             tasks.start_soon(self._watch_ends)
             tasks.start_soon(self._watch_stops)
             tasks.start_soon(self._look_again)
+            tasks.start_soon(self._remove_garbage)
             while True:
                 bell = self._broker.bell
                 self._turn = anyio.current_time()
@@ -97,7 +101,7 @@ class Executor:
         if len(outcomes) < len(claimed):
             self._told = None
         self._back_off_from(outcomes)
-        await self._ends.record(outcomes)
+        await self._write(outcomes)
         await self._stop_stopping()  # what was asked to stop while it was being started
         return True
 
@@ -149,8 +153,20 @@ class Executor:
     async def _record(self, tokens: Collection[str]) -> None:
         outcomes = await self._ends.outcomes(tokens)
         self._back_off_from(outcomes)
-        await self._ends.record(outcomes)
+        await self._write(outcomes)
         self._note_unknown(set(tokens) - outcomes.keys())
+
+    async def _write(self, outcomes: dict[str, Outcome]) -> None:
+        await self._ends.record(outcomes)
+        if any(isinstance(outcome, NeverRan) for outcome in outcomes.values()):
+            self._some_garbage.set()
+
+    async def _remove_garbage(self) -> None:
+        """Remove the folders of attempts that never ran: nobody else does before the next daemon."""
+        while True:
+            await self._some_garbage.wait()
+            self._some_garbage = anyio.Event()
+            await remove_garbage(self._store)
 
     def _note_unknown(self, tokens: set[str]) -> None:
         if tokens:

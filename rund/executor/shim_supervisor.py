@@ -95,7 +95,8 @@ class Supervisor:
                     return False
                 if self._end is None:
                     self._add_usage(usage)
-                if pid == self.trial:
+                # Its number may have been given again since, to something that it left behind: the first end counts.
+                if pid == self.trial and self._end is None:
                     self._end = self._describe(status)
         return True
 

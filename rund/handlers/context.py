@@ -12,6 +12,7 @@ from rund.api.results import RunMap, batch_map, run_map
 from rund.broker import Broker
 from rund.engine.schedule import short_wait
 from rund.errors import ConflictError
+from rund.handlers.leaving import Leaving
 from rund.handlers.peer import Peer
 from rund.model.run import Run
 from rund.model.status import Status
@@ -57,8 +58,7 @@ class Context:
     limits: dict[str, int]
     now: Callable[[], float]
     new_id: Callable[[], str]
-    start_no_more: Callable[[], None]
-    shut_down: Callable[[], None]
+    leaving: Leaving
 
     def run_map(self, reader: Reader, run: Run) -> RunMap:
         """The wire's map of ``run``, from the state that ``reader`` sees."""

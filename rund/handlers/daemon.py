@@ -62,8 +62,6 @@ async def status(context: Context, _call: Call[StatusParams]) -> Reply:
 async def shutdown(context: Context, call: Call[ShutdownParams]) -> Reply:
     """Stop the daemon; runs go on without it, unless ``with_runs``."""
     if call.params.with_runs:
-        # What is queued from now on waits for the next daemon.
-        context.start_no_more()
 
         def stop_all(transaction: Transaction) -> None:
             runs = [*transaction.running(), *transaction.waiting()]
@@ -71,11 +69,6 @@ async def shutdown(context: Context, call: Call[ShutdownParams]) -> Reply:
             runs += [batch for batch in map(transaction.find, batches) if batch is not None]
             stop_runs(transaction, runs, context.now())
 
-        await context.store.write(stop_all, urgent=True)
-        while True:
-            bell = context.broker.bell
-            if not await context.store.read(lambda reader: reader.running()):
-                break
-            await bell.wait()
-    context.shut_down()
+        await context.leaving.after_runs(stop_all)
+    context.leaving.told.set()
     return {}

@@ -1,0 +1,78 @@
+"""The daemon comes to its end once it is told to, however often, and whoever told it has gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from runctl.client import Client
+
+from rund.daemon import UNWRITTEN
+from rund.protocol import encode_request
+from tests.integration.serving import Client as Wire
+from tests.process.conftest import DEADLINE, Machine, wait_until
+
+STUBBORN = "trap '' TERM\necho up\nwhile :; do sleep 0.1; done\n"
+
+
+@pytest.fixture
+def stubborn(served: Machine) -> str:
+    """A run that lives until its grace time is over."""
+    served.script("stubborn.sh", f"#!/bin/sh\n{STUBBORN}").chmod(0o755)
+    run: str = served.json("run", "-d", "./stubborn.sh")["run"]["id"]
+    wait_until(lambda: "up" in served.ctl("logs", run).stdout)
+    return run
+
+
+def fork_server(daemon: subprocess.Popen[bytes]) -> int:
+    """The daemon's only child."""
+    threads = Path(f"/proc/{daemon.pid}/task").iterdir()
+    [child] = [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
+    return child
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_any_number_of_signals_ends_the_daemon_once_and_in_order(
+    served: Machine, stubborn: str, number: signal.Signals
+) -> None:
+    daemon = served.daemons[-1]
+    # Its end takes some time then: a fork server that hangs is waited for.
+    hanging = fork_server(daemon)
+    os.kill(hanging, signal.SIGSTOP)
+
+    def ended() -> bool:
+        daemon.send_signal(number)  # nothing, once it has been waited for
+        return daemon.poll() is not None
+
+    wait_until(ended)
+    assert daemon.returncode in (0, UNWRITTEN)  # the latter only if the machine stood still for seconds
+    log = (served.folder / "rund.log").read_text()
+    assert "Traceback" not in log
+    assert log.count("stopping") == 1
+    served.start()
+    assert served.json("show", stubborn)["run"]["status"] == "running"
+
+
+def test_a_shutdown_with_runs_is_carried_through_although_its_client_is_gone(served: Machine, stubborn: str) -> None:
+    with Wire(served.socket) as wire:
+        wire.socket.sendall(encode_request(1, "shutdown", [{"with_runs": True}]))
+        client = Client(served.env, start=False)
+        wait_until(lambda: client.call("show", run=stubborn)["run"]["reason"] == "stopping")
+        client.close()
+    assert served.daemons[-1].wait(DEADLINE) == 0
+    served.start()
+    assert served.json("show", stubborn)["run"]["reason"] == "stopped"
+
+
+def test_ctrl_c_at_a_stop_with_runs_leaves_no_daemon_that_starts_nothing(served: Machine, stubborn: str) -> None:
+    stop = served.popen("daemon", "stop", "--with-runs")
+    client = Client(served.env, start=False)
+    wait_until(lambda: client.call("show", run=stubborn)["run"]["reason"] == "stopping")
+    client.close()
+    stop.send_signal(signal.SIGINT)
+    _, errors = stop.communicate(timeout=DEADLINE)
+    assert "Traceback" not in errors
+    assert served.daemons[-1].wait(DEADLINE) == 0
