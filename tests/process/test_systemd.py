@@ -13,7 +13,7 @@ import pytest
 from tests.process.conftest import BIN
 from tests.process.user_manager import Served, UserManager, requires_user_manager, wait_for
 
-pytestmark = [requires_user_manager, pytest.mark.timeout(600), pytest.mark.xdist_group("systemd")]
+pytestmark = [requires_user_manager, pytest.mark.timeout(600)]
 ROOT = Path(__file__).resolve().parents[2]
 
 # Faults that a signal makes in the real daemon: its loop hangs; its thread that writes hangs in a change.
@@ -118,7 +118,7 @@ def test_the_first_client_starts_the_daemon_and_nothing_that_systemd_gave_it_rea
 
     run_id, go = service.run_that_waits()
     pid = service.ctl("logs", run_id).stdout.split()[1]
-    parent = service.manager.run("ps", "-o", "ppid=", "-p", pid).stdout.strip()
+    parent = service.manager.run("cat", f"/proc/{pid}/stat").stdout.rpartition(")")[2].split()[1]
     for process in (pid, parent):
         environ = service.manager.run("cat", f"/proc/{process}/environ").stdout
         assert not [name for name in ("NOTIFY_SOCKET", "LISTEN_", "WATCHDOG_") if name in environ]
@@ -177,7 +177,7 @@ def test_a_daemon_that_hangs_is_started_again(service: Served, fault: str, where
         pid = service.manager.pid()
         if pid not in signalled and service.manager.show("ActiveState") == "active":
             signalled.add(pid)
-            service.manager.run("kill", f"-{fault}", str(pid))
+            service.manager.run("sh", "-c", f"kill -{fault} {pid}")
         return f"in {where}" in (service.folder / "log").read_text()
 
     wait_for(has_hung_and_was_ended, "the watchdog does not end it")

@@ -21,23 +21,23 @@ MANAGER = "/lib/systemd/systemd"
 RUNTIME = "/run/user/0"
 _PROGRAMS = ("unshare", "nsenter", "systemctl", "systemd-analyze", MANAGER)
 
-# The manager gets a tree of control groups for itself, where there is one to be had.
-_INIT = r"""
-group=""
-for root in /sys/fs/cgroup /sys/fs/cgroup/unified; do
-    if [ -z "$group" ] && [ -e "$root/cgroup.procs" ] && [ -e "$root/cgroup.controllers" ]; then
-        mkdir "$root/$GROUP" && echo $$ >"$root/$GROUP/cgroup.procs" && group="$root/$GROUP"
-    fi
-done
-mount -t tmpfs tmpfs /run
-mkdir -p /run/systemd/system "$XDG_RUNTIME_DIR"
-chmod 700 "$XDG_RUNTIME_DIR"
-if [ -n "$group" ]; then
-    exec unshare --cgroup sh -c 'mount -t cgroup2 cgroup2 /sys/fs/cgroup; '"$MANAGER"' --user --log-target=null & wait'
-fi
-$MANAGER --user --log-target=null &
-wait
+_NAMESPACES = ("--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
+
+# The tree of control groups, wherever and however the machine has it mounted.
+_GROUPS = r"""
+mount -t tmpfs tmpfs /run && mkdir /run/groups && mount -t cgroup2 cgroup2 /run/groups || exit
+group=/run/groups/$GROUP
 """
+# The manager gets a tree for itself: it is the root of the one that it sees.
+_INIT = (
+    _GROUPS
+    + r"""
+mkdir "$group" && echo $$ >"$group/cgroup.procs" || exit
+mkdir -p /run/systemd/system "$XDG_RUNTIME_DIR" && chmod 700 "$XDG_RUNTIME_DIR"
+exec unshare --cgroup sh -c 'mount -t cgroup2 cgroup2 /sys/fs/cgroup; "$MANAGER" --user --log-target=null & wait'
+"""
+)
+_REMOVE = _GROUPS + r"""[ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} +"""
 
 
 def why_not() -> str | None:
@@ -45,10 +45,11 @@ def why_not() -> str | None:
     missing = [program for program in _PROGRAMS if shutil.which(program) is None]
     if missing:
         return f"needs {', '.join(missing)}"
-    trial = subprocess.run(
-        ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "true"], capture_output=True, text=True, check=False
-    )
-    return f"needs namespaces: {trial.stderr.strip()}" if os.getuid() != 0 or trial.returncode != 0 else None
+    if os.getuid() != 0:
+        return "needs namespaces, which root may make"
+    probe = ["unshare", *_NAMESPACES, "--cgroup", "sh", "-c", _GROUPS]
+    done = subprocess.run(probe, env=os.environ | {"GROUP": "none"}, capture_output=True, text=True, check=False)
+    return f"needs namespaces: {done.stderr.strip()}" if done.returncode != 0 else None
 
 
 class UserManager:
@@ -69,9 +70,8 @@ class UserManager:
 
     def start(self) -> None:
         """Start the manager, and wait until it answers."""
-        options = ("--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
         self._unshare = unshare = subprocess.Popen(
-            ["unshare", *options, "sh", "-c", _INIT],
+            ["unshare", *_NAMESPACES, "sh", "-c", _INIT],
             env=self.env | {"GROUP": self._group, "MANAGER": MANAGER},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -92,9 +92,15 @@ class UserManager:
         os.kill(self._init, signal.SIGKILL)
         self._unshare.wait(DEADLINE)
         self._unshare = None
-        for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
-            groups = Path(root, self._group)
-            wait_for(lambda groups=groups: _removed(groups), "the control groups are not empty")
+        wait_for(self._removes_groups, "the control groups are not empty")
+
+    def _removes_groups(self) -> bool:
+        """Whether the manager's control groups are gone; they can be removed when the last process in them is."""
+        command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _REMOVE]
+        return (
+            subprocess.run(command, env=self.env | {"GROUP": self._group}, capture_output=True, check=False).returncode
+            == 0
+        )
 
     def run(self, *command: str, **env: str) -> subprocess.CompletedProcess[str]:
         """A command beside the manager, to its end."""
@@ -134,7 +140,7 @@ class UserManager:
 
     def signal(self, name: str, pid: int) -> None:
         """Send a signal to a process of the namespace."""
-        done = self.run("kill", f"-{name}", str(pid))
+        done = self.run("sh", "-c", f"kill -{name} {pid}")
         assert done.returncode == 0, done.stderr
 
 
@@ -194,16 +200,6 @@ def wait_for(condition: Callable[[], Any], otherwise: str, seconds: float = 2 * 
     while not condition():
         assert time.monotonic() < deadline, otherwise
         select.select([], [], [], 0.1)
-
-
-def _removed(groups: Path) -> bool:
-    """Whether a tree of control groups is gone; it can be removed when the last process in it is."""
-    for folder, _, _ in os.walk(groups, topdown=False):
-        try:
-            Path(folder).rmdir()
-        except OSError:
-            return False
-    return True
 
 
 requires_user_manager = pytest.mark.skipif(
