@@ -207,3 +207,19 @@ def test_a_list_loads_no_module_that_it_does_not_need(daemon: FakeDaemon) -> Non
 def path() -> dict[str, str]:
     """This environment, with all that can be imported in it, for an interpreter that runs without site."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+def test_status_says_when_the_daemon_is_of_another_version(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = {"pid": 1, "home": "/home", "socket": "/socket", "started": 0.0, "slots": 2, "used": 0, "paused": False}
+    daemon.answers["status"] = {"version": "0.0.1", "counts": {}, "fault": None, **facts}
+    monkeypatch.setattr("rund.__version__", "0.0.2")
+    assert main(["status"]) == 0
+    said = capsys.readouterr().err
+    assert "0.0.1" in said
+    assert "0.0.2" in said
+    assert "runctl daemon stop" in said
+    monkeypatch.setattr("rund.__version__", "0.0.1")
+    assert main(["status"]) == 0
+    assert capsys.readouterr().err == ""

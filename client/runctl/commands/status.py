@@ -5,7 +5,7 @@ from __future__ import annotations
 from runctl.arguments import Arguments, Command
 from runctl.failures import DONE
 from runctl.reach import reach_for
-from runctl.screen import plain, put, put_json, width
+from runctl.screen import plain, put, put_json, say, width
 from runctl.table import lay_out
 from runctl.times import second
 
@@ -28,6 +28,18 @@ def put_status(arguments: Arguments, answer: StatusAnswer) -> None:
         put_json(answer)
     else:
         put("\n".join(lay_out(_facts(answer), width())))
+        _compare_versions(answer["version"])
+
+
+def _compare_versions(daemon: str) -> None:
+    """Say so if the daemon is of another version than this client, as after an update."""
+    from rund import __version__
+
+    if daemon != __version__:
+        say(
+            f"The daemon is rund {daemon}, this runctl is {__version__}: `runctl daemon stop` ends it, and the next"
+            " command starts the one that is installed here; runs go on"
+        )
 
 
 def _facts(answer: StatusAnswer) -> list[tuple[str, str]]:
