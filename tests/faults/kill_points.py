@@ -50,10 +50,15 @@ class KillPoint(NamedTuple):
     name: str
     number: int
 
-    def launcher(self, *, inject: str = "signal=SIGKILL") -> list[str]:
-        """What to put before a command for it to be killed there; only that process is traced, not its children."""
+    def launcher(self, *, inject: str = "signal=SIGKILL", follow: bool = False) -> list[str]:
+        """What to put before a command for it to be killed there.
+
+        ``follow``: each of its threads, and each process that it starts, has a count of its own; else only its first
+        thread is traced.
+        """
         return [
             *("strace", "-qq", "-o", os.devnull, "-e", f"trace={self.name}"),
+            *(("-f", "--seccomp-bpf") if follow else ()),
             *("-e", f"inject={self.name}:{inject}:when={self.number}"),
         ]
 

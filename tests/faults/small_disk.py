@@ -50,7 +50,7 @@ class Disk:
 @contextmanager
 def small_disk(kind: str, mountpoint: Path, folder: Path, *, size: int) -> Iterator[Disk]:
     """A ``kind`` (tmpfs, ext4) of ``size`` bytes; skips the test where none can be had.  ``folder`` is for its image."""
-    _require()
+    require()
     mountpoint.mkdir(mode=0o700, exist_ok=True)
     if kind == "tmpfs":
         command = f"mount -t tmpfs -o size={size},mode=700 tmpfs '{mountpoint}'"
@@ -71,7 +71,7 @@ def make_image(image: Path, *, size: int) -> None:
 
 def mount_command(image: Path, mountpoint: Path) -> str:
     """The shell's command that mounts ``image``; what is not flushed is written as late as can be."""
-    return f"mount -o loop,commit=300 '{image}' '{mountpoint}' && rmdir '{mountpoint}/lost+found'"
+    return f"mount -o loop,commit=300 '{image}' '{mountpoint}' && rm -rf '{mountpoint}/lost+found'"
 
 
 @contextmanager
@@ -94,7 +94,8 @@ def held(command: str) -> Iterator[int]:
             holder.kill()
 
 
-def _require() -> None:
+def require() -> None:
+    """Skip the test where no file system can be mounted; programs must be there on a continuous integration machine."""
     if os.geteuid() != 0:
         pytest.skip("only root may mount a small file system")
     missing = [program for program in _PROGRAMS if shutil.which(program) is None]

@@ -1,0 +1,165 @@
+"""The power is cut at a system call of the daemon: every acknowledged change is there, and nothing runs twice.
+
+The store is on an ext4 of its own, in an image.  At the call the daemon is killed and the image copied as it is: what
+was not flushed is not in it.  The next daemon has the copy, and another boot id.  `RUND_FULL=1` makes the sweep close,
+and shows that a flush left out is found.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runctl import NoDaemonError
+from runctl.client import Client
+
+from rund.executor.locks import BOOT_ID_FILE
+from tests.faults.kill_points import KillPoint, require_strace
+from tests.faults.power_cut import RAN, STEPS, Check, acknowledged_steps, all_end_well
+from tests.faults.small_disk import Disk, held, make_image, mount_command, require
+from tests.process.conftest import BIN, DEADLINE, Machine, wait_until
+
+MIB = 1_048_576
+FULL = os.environ.get("RUND_FULL") == "1"
+AT_THE_END = KillPoint("mkdir", 1_000)
+# As many as the steps make in one thread; the next after the last: when all is done.
+CALLS = {
+    "fdatasync": 18,
+    "fsync": 8,
+    "rename": 3,
+    "renameat": 3,
+    "mkdir": 24,
+    "ftruncate": 6,
+    "fallocate": 3,
+    "pwrite64": 640,
+}
+REDUCED = [
+    KillPoint("fdatasync", 3),
+    KillPoint("fdatasync", 6),
+    KillPoint("fdatasync", 9),
+    KillPoint("pwrite64", 260),
+    KillPoint("fsync", 2),
+    AT_THE_END,
+]
+# A daemon that leaves out the flush of its commits.
+SABOTAGED = """
+import rund.store.committing as committing
+from rund.cli import main
+
+open_writer = committing.open_writer
+
+def without_flush(path):
+    connection = open_writer(path)
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+committing.open_writer = without_flush
+main()
+"""
+
+
+def points() -> list[KillPoint]:
+    """All calls at which the power is cut."""
+    if not FULL:
+        return REDUCED
+    return [AT_THE_END] + [
+        KillPoint(name, number)
+        for name, last in CALLS.items()
+        for number in range(1, last + 1, 8 if name == "pwrite64" else 1)
+    ]
+
+
+@pytest.mark.parametrize("point", points(), ids=lambda point: "-".join(map(str, point)))
+def test_every_acknowledged_change_outlives_a_power_cut(machine: Machine, point: KillPoint) -> None:
+    assert cut_and_look(machine, point, [BIN / "rund"]) == []
+
+
+@pytest.mark.skipif(not FULL, reason="slow machines flush by themselves: only with RUND_FULL=1")
+def test_a_flush_that_is_left_out_is_found(machine: Machine) -> None:
+    wrong = cut_and_look(machine, AT_THE_END, [sys.executable, "-c", SABOTAGED])
+    assert [line for line in wrong if "lost" in line or "are missing" in line], wrong
+
+
+def cut_and_look(machine: Machine, point: KillPoint, program: list[str | Path]) -> list[str]:
+    """What is wrong after the power was cut at ``point`` of the daemon ``program``."""
+    require_strace()
+    require()
+    ran, image, cut = machine.folder / "ran", machine.folder / "disk.img", machine.folder / "cut.img"
+    ran.mkdir()
+    machine.home.mkdir(mode=0o700)
+    machine.env["RUND_SOCKET"] = str(machine.folder / "socket")
+    machine.script("ran.sh", RAN.format(folder=ran)).chmod(0o755)
+    make_image(image, size=24 * MIB)
+    checks: list[Check] = []
+    with held(mounted(machine, image)) as holder:
+        daemon = start(machine, Disk(machine.home, holder), point, program)
+        with suppress(NoDaemonError), Client(machine.env, start=False) as client:
+            params: dict[str, Any] = {"operation": "ran.sh", "cwd": str(machine.project), "env": machine.env}
+            for check in acknowledged_steps(client, params):
+                checks.append(check)
+        end_all(machine)
+        shutil.copyfile(image, cut)
+        daemon.wait(DEADLINE)
+    with held(mounted(machine, cut)) as holder:
+        machine.launcher = Disk(machine.home, holder).launcher
+        try:
+            machine.start()
+        except AssertionError as refusal:
+            return [f"the next daemon does not start: {refusal}"]
+        with Client(machine.env, start=False) as client:
+            wrong = [line for check in checks for line in check(client)]
+            wrong += all_end_well(client, ran)
+            if point == AT_THE_END and len(checks) < STEPS:
+                wrong.append(f"only {len(checks)} steps were acknowledged")
+        machine.close()
+    return wrong
+
+
+def mounted(machine: Machine, image: Path) -> str:
+    """The command that mounts ``image`` at the home, on a machine that has just been booted."""
+    boot = machine.folder / f"boot-{image.name}"
+    boot.write_text(f"{uuid.uuid4()}\n")
+    return f"{mount_command(image, machine.home)} && mount --bind '{boot}' {BOOT_ID_FILE}"
+
+
+def start(machine: Machine, disk: Disk, point: KillPoint, program: list[str | Path]) -> subprocess.Popen[bytes]:
+    """A daemon that is killed at ``point`` of any of its threads; it may be so before it serves."""
+    command = [*disk.launcher, *point.launcher(follow=True), *program]
+    with (machine.folder / "rund.log").open("ab") as log:
+        daemon = subprocess.Popen(command, env=machine.env, stdin=subprocess.DEVNULL, stderr=log)
+    machine.daemons.append(daemon)
+    wait_until(lambda: daemon.poll() is not None or answers(machine))
+    return daemon
+
+
+def answers(machine: Machine) -> bool:
+    try:
+        Client(machine.env, start=False).close()
+    except NoDaemonError:
+        return False
+    return True
+
+
+def end_all(machine: Machine) -> None:
+    """End the daemon, if the call did not come, and all that it has started, at once."""
+    while pids := machine.processes():
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not [pid for pid in pids if is_alive(pid)])
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process still runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
