@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import resource
+import sys
 import threading
 import uuid
 from collections.abc import AsyncIterator
@@ -43,6 +45,9 @@ _DESCRIPTORS = 65_536
 _CLOSING = 10.0  # seconds that closing may take
 UNWRITTEN = 75  # EX_TEMPFAIL of sysexits.h: the exit status of a daemon that was told to stop, and had to give up
 
+# Seconds that the loop waits for a thread that computes: less than the usual 0.005, for clients wait for the loop.
+_SWITCH = 0.001
+
 _log = logging.getLogger(__name__)
 
 
@@ -54,6 +59,7 @@ def run(settings: Settings, manager: ServiceManager, inherited: Listener | None 
     """
     if inherited is not None:
         settings = replace(settings, socket=Path(inherited.getsockname()), socket_origin="the socket unit")
+    sys.setswitchinterval(_SWITCH)
     directories = Directories(settings.home)
     check_file_system(settings.home)
     directories.make()
@@ -113,6 +119,7 @@ async def _serve(
         halves = await _tidied(store)
         await executor.recover()
         door = Door(settings.socket, directories.socket_file, inherited)
+        gc.freeze()  # what is there now stays, and need not be looked at again
         with door.open():
             _log.info("rund serves %s at %s with %d slots", settings.home, settings.socket, settings.slots)
             async with anyio.create_task_group() as tasks:

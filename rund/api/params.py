@@ -261,6 +261,8 @@ METHODS: dict[str, type[Params]] = {
     "shutdown": ShutdownParams,
 }
 
+_LONGEST_NAME = 100  # characters
+
 AnyParams = TypeVar("AnyParams", bound=Params)
 
 
@@ -277,6 +279,9 @@ def read_params(kind: type[AnyParams], params: object) -> AnyParams:
         params = {}
     if not isinstance(params, dict):
         raise InvalidError(f"params are one map, not {type(params).__name__}: send [{{...}}]")
+    for name in params:
+        if len(name) > _LONGEST_NAME:  # before it is a part of messages
+            raise InvalidError(f"unknown param `{name[:_LONGEST_NAME]}...`")
     given = {name: value for name, value in params.items() if value is not None}
     try:
         return msgspec.convert(given, type=kind)

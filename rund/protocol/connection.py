@@ -102,17 +102,18 @@ class Connection:
         frame, self._frame = self._frame, None
         assert frame is not None  # noqa: S101 - next_message said LARGE
         end = frame.end(self._buffer)
-        whole = bytes(self._buffer[:end])
-        del self._buffer[:end]
+        whole, self._buffer = self._buffer, self._buffer[end:]  # neither of which copies what is large
         try:
             values: list[object] | None = None
-            unpacker = msgpack.Unpacker(object_pairs_hook=_unique, max_buffer_size=len(whole) + _PIECE)
-            for start in range(0, len(whole), _PIECE):
-                unpacker.feed(whole[start : start + _PIECE])
-                values = _unpacked(unpacker)
-                yield
+            size = len(whole) + _PIECE
+            unpacker = msgpack.Unpacker(object_pairs_hook=_unique, read_size=size, max_buffer_size=size)
+            with memoryview(whole) as bytes_of_it:
+                for start in range(0, end or 0, _PIECE):
+                    unpacker.feed(bytes_of_it[start : min(start + _PIECE, end or 0)])
+                    values = _unpacked(unpacker)
+                    yield
             assert values is not None  # noqa: S101 - the frame has found its end
-            self._decoded = _message(values, self._role, whole, frame.holds)
+            self._decoded = _message(values, self._role, b"", frame.holds)
         except ProtocolError as error:
             self._break(error)
             raise

@@ -144,7 +144,7 @@ class Session:
         asking = Asking(self, self._connection.holds)
         await self._has_read()
         with self._account.holding(Held.ANSWERED, self._connection.holds):
-            async with self._gate.large:
+            async with self._gate.large_message():
                 for _ in self._connection.decode():
                     await anyio.lowlevel.checkpoint()
                 message = self._connection.next_message()
@@ -154,7 +154,7 @@ class Session:
                         reply = self._begin_waiting(message)
                     else:
                         reply = await self._answer(asking, message)
-            del message  # it may be of many millions of bytes, and its answer may wait to be read
+                del message
         if reply is not None:
             await self._send(reply, asking)
         self.subscriptions.begin(self._tasks)
