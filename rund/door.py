@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import socket
 import tempfile
@@ -13,11 +14,12 @@ from typing import Any, Final
 
 import anyio
 
-from rund.errors import InvalidError
+from rund.errors import InvalidError, UnsupportedError
+from rund.server.folder_watch import FolderWatch
 from rund.server.listener import Listener, listen, remove
 
 # A runtime folder goes with the user's last session, and a daemon that outlives it must be found again.
-_LOOK: Final = 5.0  # seconds between looks whether the socket is still there
+_LOOK: Final = 5.0  # seconds between looks while the socket cannot be made again, or the system gives no watch
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ class Door:
         self._path = path
         self._note = note
         self._inherited = inherited
+        self._home = _identity(note.parent)
         self._listener: Listener
 
     @contextlib.contextmanager
@@ -45,20 +48,35 @@ class Door:
             self._listener.close()
 
     async def serve(self, serve_clients: Callable[[socket.socket], Coroutine[Any, Any, None]]) -> None:
-        """Serve clients until cancelled, also those that come after the socket was removed and made again."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(serve_clients, self._listener)
-            while True:
-                await anyio.sleep(_LOOK)
-                if self._gone() and self._open_again():
-                    tasks.start_soon(serve_clients, self._listener)
+        """Serve clients until cancelled, also those that come after the socket or its note was removed.
+
+        Raises `UnsupportedError` when the home is gone: another daemon may serve what comes in its place.
+        """
+        watch = FolderWatch((self._path, self._note), _LOOK)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(serve_clients, self._listener)
+                while True:
+                    watch.renew()
+                    self._check_home()
+                    self._write_note()
+                    there = not self._gone()
+                    if not there and self._open_again():
+                        tasks.start_soon(serve_clients, self._listener)
+                    else:
+                        await watch.changed(math.inf if there else _LOOK)
+        finally:
+            watch.close()
+
+    def _check_home(self) -> None:
+        home = self._note.parent
+        if _identity(home) != self._home:
+            raise UnsupportedError(
+                f"the home {home} was removed or moved: put it back and start rund again; runs go on"
+            )
 
     def _gone(self) -> bool:
-        try:
-            found = self._path.lstat()
-        except OSError:
-            return True
-        return (found.st_dev, found.st_ino) != self._listener.file
+        return _identity(self._path) != self._listener.file
 
     def _open_again(self) -> bool:
         try:
@@ -84,3 +102,12 @@ class Door:
             Path(name).rename(self._note)
         except OSError as error:
             _log.warning("%s cannot be written: %s", self._note, error.strerror)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode of what is at ``path``; None if nothing is."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -20,12 +20,15 @@ _NETWORK = frozenset(
 def locked_home(lock: Path) -> Iterator[None]:
     """Hold the lock of a home; raises `BusyError` if another daemon holds it.
 
-    The file is never removed, for a lock on a removed file excludes nobody.
+    The file is never removed, for a lock on a removed file excludes nobody.  Somebody else may remove it, so the
+    folder is locked as well.
     """
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    folder = os.open(lock.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
             raise BusyError(
@@ -37,6 +40,7 @@ def locked_home(lock: Path) -> Iterator[None]:
         yield
         os.ftruncate(descriptor, 0)
     finally:
+        os.close(folder)
         os.close(descriptor)
 
 
