@@ -19,7 +19,7 @@ from rund.server.folder_watch import FolderWatch
 from rund.server.listener import Listener, listen, remove
 
 # A runtime folder goes with the user's last session, and a daemon that outlives it must be found again.
-_LOOK: Final = 5.0  # seconds between looks while the socket cannot be made again, or the system gives no watch
+_LOOK: Final = 5.0  # seconds between looks while something is amiss, or the system gives no watch
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ class Door:
         self._note = note
         self._inherited = inherited
         self._home = _identity(note.parent)
+        self._noted = -math.inf  # when the note was last there, by the loop's clock
         self._listener: Listener
 
     @contextlib.contextmanager
@@ -59,14 +60,25 @@ class Door:
                 while True:
                     watch.renew()
                     self._check_home()
-                    self._write_note()
-                    there = not self._gone()
-                    if not there and self._open_again():
+                    if self._gone() and self._open_again():
                         tasks.start_soon(serve_clients, self._listener)
                     else:
-                        await watch.changed(math.inf if there else _LOOK)
+                        await watch.changed(math.inf if self._is_found() else _LOOK)
         finally:
             watch.close()
+
+    def _is_found(self) -> bool:
+        """Whether clients find the socket; where the note has been gone for a while, it is written again.
+
+        Not at once: the home may be about to be removed, and it goes first.
+        """
+        if self._gone():
+            return False
+        if self._note.exists():
+            self._noted = anyio.current_time()
+        elif anyio.current_time() >= self._noted + _LOOK:
+            self._write_note()
+        return self._note.exists()
 
     def _check_home(self) -> None:
         home = self._note.parent

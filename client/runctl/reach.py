@@ -7,6 +7,7 @@ import os
 from runctl import places
 from runctl.connection import Connection, open_stream
 from runctl.failures import NoDaemonError
+from rund.errors import InvalidError
 
 TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
 if TYPE_CHECKING:
@@ -48,7 +49,12 @@ def connect(environ: Mapping[str, str]) -> Connection | None:
             continue  # not there, or left by a daemon that is gone
         except OSError as error:
             raise NoDaemonError(f"the socket {path} cannot be used: {error.strerror or error}") from None
-        return _greeted(Connection(stream, path), environ)
+        try:
+            return _greeted(Connection(stream, path), environ)
+        except InvalidError:
+            if environ.get("RUND_SOCKET"):
+                raise
+            # It was found through a home that is a copy of its own: that one's daemon is another.
     return None
 
 
