@@ -141,7 +141,7 @@ def attempt_map(attempt: Attempt) -> AttemptMap:
     return AttemptMap(
         attempt=attempt.number,
         status=attempt.status.value,
-        reason=attempt.reason,
+        reason=attempt.reason if attempt.damage is None else f"damaged: {attempt.damage}",
         flags=attempt.spec.flags,
         random_seed=attempt.spec.setup.random_seed,
         started=attempt.started,

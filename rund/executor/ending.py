@@ -66,9 +66,8 @@ class Ends:
             run = transaction.find(_run_id(token))
             if run is None or run.status is not Status.RUNNING or token_of(run) != token:
                 continue  # recorded before
-            attempt = transaction.attempt(run.id, run.attempts)
-            if attempt is not None:
-                changes.append((run, self._apply_one(transaction, run, attempt, outcome)))
+            attempt = transaction.attempt(run.id, run.attempts) or _lost_attempt(run, token)
+            changes.append((run, self._apply_one(transaction, run, attempt, outcome)))
         transaction.leave_changed(changes, now())
 
     def _apply_one(self, transaction: Transaction, run: Run, attempt: Attempt, outcome: Outcome) -> Run:
@@ -92,6 +91,12 @@ class Ends:
                 return _end_run(transaction, run, attempt, lost)
             case End():
                 return _end_run(transaction, run, attempt, outcome)
+
+
+def _lost_attempt(run: Run, token: str) -> Attempt:
+    """Stands for an attempt that the store has lost: the run ends all the same."""
+    damage = None if run.damage is None else "it is lost"
+    return Attempt(number=run.attempts, token=token, spec=run.spec, started=run.started or now(), damage=damage)
 
 
 def _end_run(transaction: Transaction, run: Run, attempt: Attempt, how: End) -> Run:

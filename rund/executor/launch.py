@@ -75,8 +75,11 @@ class Launcher:
         program = self._programs.get(key)
         # A fault may have been mended since: it is looked at again.
         if program is None or program.fault is not None:
-            operation = operation_from_json(reader.operation(key[0]))
-            environment: dict[str, str] = json.loads(reader.environment(key[1]))
+            try:
+                operation = operation_from_json(reader.operation(key[0]))
+                environment: dict[str, str] = json.loads(reader.environment(key[1]))
+            except (RundError, ValueError, KeyError, TypeError):
+                raise CannotStartError("its operation or environment is lost or damaged in the store") from None
             program = _program(operation, environment, find_python)
             if len(self._programs) >= _KEPT:
                 self._programs.clear()

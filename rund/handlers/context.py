@@ -11,7 +11,7 @@ from rund.api.params import Params
 from rund.api.results import RunMap, batch_map, run_map
 from rund.broker import Broker
 from rund.engine.schedule import short_wait
-from rund.errors import ConflictError
+from rund.errors import ConflictError, InvalidError
 from rund.handlers.leaving import Leaving
 from rund.handlers.peer import Peer
 from rund.model.run import Run
@@ -69,7 +69,9 @@ class Context:
         return batch_map(run, directory, optimizer=optimizer, max_trials=max_trials, counts=reader.trial_counts(run.id))
 
     def _reason(self, reader: Reader, run: Run) -> str | None:
-        """Why it is pending, in a few words; else why it ended."""
+        """Why it is pending, in a few words; else why it ended.  Of a damaged one what is wrong with it."""
+        if run.damage is not None:
+            return f"damaged: {run.damage}"
         if run.status is not Status.PENDING:
             return run.reason
         paused, full = reader.is_paused(run), run.batch is not None and reader.is_full(run.batch)
@@ -109,6 +111,16 @@ def first_reply(reader: Reader, request: RequestKey) -> Reply | None:
         )
     first: Reply = json.loads(reply)
     return first
+
+
+def check_whole(run: Run) -> Run:
+    """``run``; raises `InvalidError` if it is damaged, and so cannot be started."""
+    if run.damage is not None:
+        raise InvalidError(
+            f"run {run.id[:8]} is damaged ({run.damage}), and is not started: show tells where its files are;"
+            f" `runctl delete {run.id[:8]}` takes it away"
+        )
+    return run
 
 
 def resolve_all(reader: Reader, names: list[str], *, trash: bool = False) -> list[Run]:

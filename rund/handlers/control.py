@@ -9,7 +9,7 @@ from rund.api.params import PauseParams, ResumeParams, StartParams, StopParams
 from rund.api.results import RunMap
 from rund.engine import lifecycle
 from rund.errors import BusyError, InvalidError
-from rund.handlers.context import Call, Context, Reply, resolve_all
+from rund.handlers.context import Call, Context, Reply, check_whole, resolve_all
 from rund.model.event import EventKind
 from rund.model.run import Run
 from rund.model.status import Status
@@ -39,6 +39,7 @@ async def start(context: Context, call: Call[StartParams]) -> Reply:
 
 
 def _startable(transaction: Transaction, run: Run) -> list[Run]:
+    check_whole(run)
     if not run.is_batch:
         _check_staged(run)
         return [run]

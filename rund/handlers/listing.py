@@ -11,10 +11,10 @@ import anyio.to_thread
 from rund.api.params import ListParams, ShowParams, TrialsParams
 from rund.api.results import attempt_map, bounded
 from rund.engine.schedule import waits_for
-from rund.errors import InvalidError, NotFoundError
+from rund.errors import InternalError, InvalidError, NotFoundError
 from rund.handlers.context import Call, Context, Reply
 from rund.handlers.output import read_tail
-from rund.model.operation import Operation
+from rund.model.operation import Operation, OperationKind
 from rund.model.run import Run
 from rund.model.status import Status
 from rund.operations.hints import input_hint
@@ -22,6 +22,7 @@ from rund.operations.stored import operation_from_json
 from rund.store.listing import RunFilter
 from rund.store.reader import Reader
 
+_DAMAGED = (InternalError, ValueError, KeyError, TypeError)  # what reading a content that is lost or damaged raises
 _TAIL = 16_384  # bytes of output in which a hint is looked for
 
 
@@ -126,8 +127,8 @@ async def show(context: Context, call: Call[ShowParams]) -> Reply:
 
     def query(reader: Reader) -> tuple[str | None, Operation, dict[str, Any]]:
         run = reader.resolve(params.run)
-        operation = operation_from_json(reader.operation(run.spec.setup.operation))
-        environment = json.loads(reader.environment(run.spec.setup.environment)) if params.environment else None
+        operation = _operation(reader, run)
+        environment = _environment(reader, run) if params.environment else None
         attempts = reader.attempts(run.id)
         return (
             attempts[-1].token if run.status is Status.ERROR and attempts else None,
@@ -151,6 +152,23 @@ async def show(context: Context, call: Call[ShowParams]) -> Reply:
     if token is not None:
         hint = await anyio.to_thread.run_sync(_hint, context, token, operation)
     return reply | {"hint": hint}
+
+
+def _operation(reader: Reader, run: Run) -> Operation:
+    """The operation of a run; of one that is lost or damaged what the run tells of it."""
+    try:
+        return operation_from_json(reader.operation(run.spec.setup.operation))
+    except _DAMAGED:
+        return Operation(name=run.operation, kind=OperationKind.EXECUTABLE, entry="", project_dir="", cwd="", target="")
+
+
+def _environment(reader: Reader, run: Run) -> dict[str, Any] | None:
+    """The environment of a run; None where it is lost or damaged."""
+    try:
+        found: dict[str, Any] = json.loads(reader.environment(run.spec.setup.environment))
+    except _DAMAGED:
+        return None
+    return found
 
 
 def _trial_ids(reader: Reader, run: Run) -> dict[str, Any]:

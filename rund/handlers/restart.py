@@ -12,7 +12,7 @@ from rund.engine import lifecycle
 from rund.engine.restart import RestartAction, restart_action
 from rund.errors import BusyError, InvalidError
 from rund.handlers.batches import ChangedError, restart_batch
-from rund.handlers.context import Call, Context, Reply
+from rund.handlers.context import Call, Context, Reply, check_whole
 from rund.handlers.replies import single_reply
 from rund.handlers.taking import (
     SourceGoneError,
@@ -50,7 +50,7 @@ async def restart(context: Context, call: Call[RestartParams]) -> Reply:
     if params.update_env and params.env is None:
         raise InvalidError("env: update_env takes the environment from env: send it", field="env")
     while True:
-        run = await context.store.read(lambda reader: reader.resolve(params.run))
+        run = check_whole(await context.store.read(lambda reader: reader.resolve(params.run)))
         taken = await _take(context, run, copy=not params.dry_run) if params.update_source else None
         try:
             if run.is_batch:
@@ -72,7 +72,7 @@ def _check_single(params: RestartParams) -> None:
 def _restart(
     transaction: Transaction, *, context: Context, params: RestartParams, before: Run, taken: Taken | None
 ) -> Reply:
-    run = transaction.resolve(before.id)
+    run = check_whole(transaction.resolve(before.id))
     if taken is not None and run.spec.setup.operation != before.spec.setup.operation:
         raise ChangedError  # another client was faster: what was taken may be another operation's
     environment = json.dumps(read_environment(params.env or {})) if params.update_env else None

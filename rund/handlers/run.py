@@ -155,7 +155,10 @@ def _same_batch(reader: Reader, operation: Operation, prototype: Prototype, para
     """The newest batch of the same operation, flags and options; None if there is none."""
     wanted = space_to_json(prototype.space, texts=False)
     for batch in reader.batches_of(f"{operation.name}+", shown_flags(prototype.space)):
-        other = reader.batch(batch.id).prototype
+        try:
+            other = reader.batch(batch.id).prototype
+        except InvalidError:
+            continue  # it is damaged
         if (
             _is_same(operation, reader, batch)
             and space_to_json(other.space, texts=False) == wanted

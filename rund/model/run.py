@@ -64,6 +64,7 @@ class Attempt:
     usage: Usage | None = None
     scalars: dict[str, float] = field(default_factory=dict)
     place: int = 0  # in the queue, before it started
+    damage: str | None = None  # what is wrong with its row, of which the rest cannot be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +96,7 @@ class Run:
     position: int | None = None  # in that batch's trials
     retried: int = 0  # times that it was started again by itself since its restart
     generation: int | None = None  # of a batch's trials; None: it is no batch
+    damage: str | None = None  # what is wrong with its row, of which the rest cannot be read: it is not started
 
     @property
     def is_batch(self) -> bool:

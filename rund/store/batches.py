@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from rund.errors import InvalidError
 from rund.model.batch import Batch, Policy
 from rund.model.run import Run, Setup
 from rund.model.status import Status
 from rund.model.values import Flags
-from rund.store.codec import flags_key
+from rund.store.codec import Row, flags_key
+from rund.store.damage import FAULTS, in_words
 from rund.store.prototypes import prototype_from_json
 from rund.store.queries import RUN_COLUMNS
 from rund.store.queue import QueueReader
 
 ID_BYTES = 16
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,14 +40,21 @@ class BatchReader(QueueReader):
     """Batches and their trials."""
 
     def batch(self, batch_id: str) -> Batch:
-        """A batch's own part.  Raises `KeyError` if the run is no batch."""
+        """A batch's own part.  Raises `InvalidError` if it is lost or damaged."""
         row = self._connection.execute(
             "SELECT prototype, stopped, paused FROM batches WHERE run = (SELECT key FROM runs WHERE id = ?)",
             (batch_id,),
         ).fetchone()
-        if row is None:
-            raise KeyError(batch_id)
-        return Batch(prototype=prototype_from_json(row[0]), stopped=bool(row[1]), paused=bool(row[2]))
+        try:
+            if row is None:
+                raise ValueError("it is lost")
+            return Batch(prototype=prototype_from_json(row[0]), stopped=bool(row[1]), paused=bool(row[2]))
+        except FAULTS as error:
+            _log.error("the prototype of batch %s is damaged: %s", batch_id, in_words(error))
+            raise InvalidError(
+                f"batch {batch_id[:8]} is damaged (its prototype cannot be read): its trials are runs as any,"
+                f" and it can be deleted (runctl delete {batch_id[:8]}) and made anew"
+            ) from None
 
     def trial_counts(self, batch_id: str) -> dict[Status, int]:
         """How many trials of each status a batch lists."""
@@ -91,20 +103,28 @@ class BatchReader(QueueReader):
 
     def _trial_rows(self, where: str, batch_id: str) -> list[TrialRow]:
         rows = self._connection.execute(
-            f"SELECT id, flags_key, status, attempts, stopping, next_setup, setup FROM runs WHERE {where}", (batch_id,)
+            "SELECT id, flags_key, status, attempts, stopping, next_setup, setup FROM runs "
+            f"WHERE damage IS NULL AND {where}",
+            (batch_id,),
         )
-        return [
-            TrialRow(
-                id=row[0],
-                flags_key=row[1],
-                status=Status(row[2]),
-                attempts=row[3],
-                stopping=bool(row[4]),
-                requeued=row[5] is not None,
-                setup=self._setups_of([row[6]])[row[6]],
-            )
-            for row in rows
-        ]
+        found = []
+        for row in rows:
+            try:
+                found.append(self._trial_row(row))
+            except FAULTS as error:
+                self.met[row[0]] = in_words(error)
+        return found
+
+    def _trial_row(self, row: Row) -> TrialRow:
+        return TrialRow(
+            id=row[0],
+            flags_key=row[1],
+            status=Status(row[2]),
+            attempts=row[3],
+            stopping=bool(row[4]),
+            requeued=row[5] is not None,
+            setup=self._setups_of([row[6]])[row[6]],
+        )
 
     def outdated(self, run_ids: list[str], setup: Setup) -> int:
         """How many of these runs have another source, environment or seed than ``setup``."""
@@ -163,7 +183,7 @@ class BatchReader(QueueReader):
         row = self._connection.execute(
             "SELECT stopped FROM batches WHERE run = (SELECT key FROM runs WHERE id = ?)", (batch_id,)
         ).fetchone()
-        return bool(row[0])
+        return row is not None and bool(row[0])
 
     def options(self, batch_id: str) -> tuple[str, int | None]:
         """(optimizer, max_trials) of a batch; read without the rest of its prototype, which may be large."""
@@ -171,7 +191,7 @@ class BatchReader(QueueReader):
             "SELECT optimizer, max_trials FROM batches WHERE run = (SELECT key FROM runs WHERE id = ?)",
             (batch_id,),
         ).fetchone()
-        return str(row[0]), row[1]
+        return ("grid", None) if row is None else (str(row[0]), row[1])
 
     def policy(self, batch_id: str) -> Policy:
         """How a batch's trials are executed; read without the rest of its prototype, which may be large."""
@@ -179,6 +199,8 @@ class BatchReader(QueueReader):
             "SELECT jobs, retries, fail_fast, paused FROM batches WHERE run = (SELECT key FROM runs WHERE id = ?)",
             (batch_id,),
         ).fetchone()
+        if row is None:  # it is lost: its trials go on all the same
+            return Policy(jobs=None, retries=0, fail_fast=False, paused=False)
         return Policy(jobs=row[0], retries=row[1], fail_fast=bool(row[2]), paused=bool(row[3]))
 
 

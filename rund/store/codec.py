@@ -90,6 +90,7 @@ def run_from_row(row: Row, setups: dict[int, Setup]) -> Run:
         position=row[24],
         retried=row[25],
         generation=row[26],
+        damage=row[27],
     )
 
 

@@ -55,5 +55,7 @@ class ContentReader:
                 row = self._connection.execute(
                     "SELECT operation, environment, source, options FROM setups WHERE key = ?", (key,)
                 ).fetchone()
+                if row is None:
+                    raise ValueError(f"setup {key} is lost")
                 self._setups[key] = setup_from_row(row)
         return self._setups

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import logging
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterable
@@ -18,6 +19,8 @@ __all__ = ["PRIVATE", "Directories", "log_left"]
 
 _log = logging.getLogger(__name__)
 _TAKEN = "removed"
+# What may be garbage: a damaged row must not name anything else.
+_OURS = re.compile(r"(runs|attempts)/[0-9a-f]{2}/[0-9a-f]{32}(-[0-9]+)?|sources/[\w.-]+")
 # What a client and a daemon that was killed at once may have left.
 _BEFORE_THE_DATABASE = frozenset({"lock", "start.lock", "rund.log", "socket", "runs", "attempts", "sources", _TAKEN})
 # What tells that a folder is a home, though its database is gone.
@@ -106,7 +109,9 @@ class Directories:
 
         Answers those that could not be moved, with why, in lower case.
         """
-        return self._take(paths, _TAKEN)
+        chosen = list(paths)
+        strange = {path: "it is no folder of rund's" for path in chosen if not _OURS.fullmatch(path)}
+        return strange | self._take((path for path in chosen if path not in strange), _TAKEN)
 
     def _take(self, paths: Iterable[str], place: str) -> dict[str, str]:
         left: dict[str, str] = {}

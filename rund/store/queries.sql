@@ -6,7 +6,7 @@ r.id, r.operation, r.setup, r.flags, r.status, r.reason, r.label, r.created, r.q
 r.stopped, r.exit_status, r.signal, r.attempts, r.starts, r.scalars, r.stopping, r.next_setup, r.next_flags,
 r.deleted, (SELECT json_group_array(tag) FROM tags WHERE run = r.key),
 (SELECT id FROM runs WHERE key = r.made_by), (SELECT id FROM runs WHERE key = r.batch), r.position, r.retried,
-r.generation, r.listed, r.key
+r.generation, r.damage, r.listed, r.key
 
 -- name: attempt_columns
 -- What `codec.attempt_from_row` reads, in this order; a fragment, not a statement.
@@ -35,6 +35,22 @@ UPDATE runs SET
     retried = :retried, generation = :generation
 WHERE id = :id
 
+-- name: update_damaged_run
+-- Its state alone: what cannot be read of it stays as it is.
+UPDATE runs SET
+    status = :status, reason = :reason, label = :label, queued = :queued, place = :place, started = :started,
+    stopped = :stopped, exit_status = :exit_status, signal = :signal, attempts = :attempts, starts = :starts,
+    stopping = :stopping, next_setup = NULL, next_flags = NULL, deleted = :deleted, listed = :listed,
+    batch = (SELECT key FROM runs WHERE id = :batch), position = :position, retried = :retried,
+    generation = :generation
+WHERE id = :id
+
+-- name: update_damaged_attempt
+UPDATE attempts SET
+    status = :status, reason = :reason, stopped = :stopped, exit_status = :exit_status, signal = :signal,
+    max_rss = :max_rss, user_time = :user_time, system_time = :system_time
+WHERE run = (SELECT key FROM runs WHERE id = :run) AND number = :number
+
 -- name: save_attempt
 INSERT INTO attempts (
     run, number, token, setup, flags, status, reason, started, stopped, exit_status, signal, place, command, host,
@@ -50,10 +66,11 @@ ON CONFLICT (run, number) DO UPDATE SET
     scalars = excluded.scalars
 
 -- name: rooms
--- Batches with pending trials: how many may run at once, how many run, and whether they are paused.
+-- Batches with pending trials: how many may run at once, how many run, and whether they are paused.  Of one whose own part
+-- is lost the trials go on.
 SELECT c.batch, b.jobs,
-    coalesce((SELECT r.runs FROM trial_counts AS r WHERE r.batch = c.batch AND r.status = 'running'), 0), b.paused
-FROM trial_counts AS c JOIN batches AS b ON b.run = c.batch WHERE c.status = 'pending' AND c.runs > 0
+    coalesce((SELECT r.runs FROM trial_counts AS r WHERE r.batch = c.batch AND r.status = 'running'), 0), coalesce(b.paused, 0)
+FROM trial_counts AS c LEFT JOIN batches AS b ON b.run = c.batch WHERE c.status = 'pending' AND c.runs > 0
 
 -- name: save_batch
 INSERT INTO batches (run, prototype, optimizer, max_trials, jobs, retries, fail_fast, stopped, paused)

@@ -28,7 +28,7 @@ class QueueReader(ListingReader):
     def waiting(self) -> list[Run]:
         """All pending runs, also those that may not start."""
         rows = self._connection.execute(f"SELECT {RUN_COLUMNS} FROM runs AS r WHERE r.status = 'pending'")
-        return list(self._runs(rows))
+        return [run for run in self._runs(rows) if run.damage is None]
 
     def room(self) -> dict[str, int]:
         """How many trials more may run of each batch that has pending ones and a bound; 0 of a paused one."""
@@ -47,7 +47,7 @@ class QueueReader(ListingReader):
             "ORDER BY r.priority DESC, r.place LIMIT ?",
             (batch, limit),
         )
-        return self._runs(rows)
+        return (run for run in self._runs(rows) if run.damage is None)
 
     def _id(self, key: int) -> str:
         return str(self._connection.execute("SELECT id FROM runs WHERE key = ?", (key,)).fetchone()[0])

@@ -45,6 +45,7 @@ class RunChanges(Reader):
         self._setups.clear()
         self._setup_keys.clear()
         self._touched.clear()
+        self.met.clear()
 
     # Runs
 
@@ -56,6 +57,10 @@ class RunChanges(Reader):
 
     def save_run(self, run: Run) -> None:
         """Write what ``run`` has become; its tags have a change of their own."""
+        if run.damage is not None:
+            self._touched |= {batch for batch in (run.batch, run.made_by) if batch is not None}
+            self._connection.execute(QUERIES["update_damaged_run"], run_values(run, 0, None))
+            return
         self._connection.execute(QUERIES["update_run"], self._values(run))
 
     def set_tags(self, run_id: str, tags: Iterable[str]) -> None:
@@ -71,6 +76,9 @@ class RunChanges(Reader):
 
     def save_attempt(self, run_id: str, attempt: Attempt) -> None:
         """Add an attempt, or write what it has become."""
+        if attempt.damage is not None:
+            self._connection.execute(QUERIES["update_damaged_attempt"], attempt_values(run_id, attempt, 0))
+            return
         values = attempt_values(run_id, attempt, self._setup_key(attempt.spec.setup))
         self._connection.execute(QUERIES["save_attempt"], values)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 from collections.abc import Iterable, Iterator
 
 from rund.errors import AmbiguousError, NotFoundError
@@ -11,10 +12,12 @@ from rund.model.run import Attempt, Run
 from rund.model.status import Status
 from rund.model.values import Flags
 from rund.store.codec import Row, attempt_from_row, flags_key, run_from_row
+from rund.store.damage import FAULTS, check_token, damaged_attempt, damaged_run, in_words, known_token, what_is_wrong
 from rund.store.journal import JournalReader
 from rund.store.queries import ATTEMPT_COLUMNS, RUN_COLUMNS
 
 _log = logging.getLogger(__name__)
+_MET_KEPT = 10_000
 
 ID_LENGTH = 32
 MIN_PREFIX = 4
@@ -22,7 +25,14 @@ CANDIDATES = 5
 
 
 class RunReader(JournalReader):
-    """Runs, by name, status and flags; and their attempts."""
+    """Runs, by name, status and flags; and their attempts.
+
+    ``met``: damaged runs that were met and are not marked yet, by id, with what is wrong.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        self.met: dict[str, str] = {}
 
     def find(self, run_id: str) -> Run | None:
         """The run with this whole id, in the trash or not; None if there is none."""
@@ -139,7 +149,7 @@ class RunReader(JournalReader):
             "ORDER BY a.number",
             (run_id,),
         )
-        return [attempt_from_row(row, self._setups_of([row[2]])) for row in rows.fetchall()]
+        return [self._attempt(row, run_id) for row in rows.fetchall()]
 
     def attempt(self, run_id: str, number: int) -> Attempt | None:
         """One attempt of a run; None if it has no such attempt."""
@@ -148,12 +158,31 @@ class RunReader(JournalReader):
             "WHERE a.run = (SELECT key FROM runs WHERE id = ?) AND a.number = ?",
             (run_id, number),
         )
-        return next((attempt_from_row(row, self._setups_of([row[2]])) for row in rows.fetchall()), None)
+        return next((self._attempt(row, run_id) for row in rows.fetchall()), None)
+
+    def _attempt(self, row: Row, run_id: str) -> Attempt:
+        try:
+            attempt = attempt_from_row(row, self._setups_of([row[2]]))
+            check_token(attempt.token, run_id)
+        except FAULTS as error:
+            return damaged_attempt(row, known_token(row[1], run_id, row[0]), self._setups, in_words(error))
+        return attempt
 
     def _runs(self, rows: Iterable[Row]) -> Iterator[Run]:
         for row in rows:
-            try:
-                yield run_from_row(row, self._setups_of([row[2], row[18]]))
-            except (ValueError, KeyError, TypeError) as error:
-                # One damaged row is set aside and named; the rest is served.
-                _log.error("run %s is damaged, and left out: %s", row[0], error)
+            run = self._run(row)
+            if run is not None:
+                yield run
+
+    def _run(self, row: Row) -> Run | None:
+        """The run of a row; of a damaged one what can be read, which is noted."""
+        try:
+            damage: str | None = row[27]
+            if damage is None:
+                return run_from_row(row, self._setups_of([row[2], row[18]]))
+        except FAULTS as error:
+            damage = what_is_wrong(row, self._setups, error)
+            _log.error("run %s is damaged: %s", row[0], damage)
+            if isinstance(row[0], str) and len(self.met) < _MET_KEPT:
+                self.met[row[0]] = damage
+        return damaged_run(row, self._setups, damage)

@@ -12,10 +12,11 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 
+from rund.clock import now
 from rund.errors import InternalError, RundError, UnsupportedError
 from rund.store.connection import open_reader, open_writer
 from rund.store.directories import Directories
-from rund.store.examine import check_store
+from rund.store.examine import check_store, is_damage
 from rund.store.log_number import read_inside, write_beside
 from rund.store.migrate import migrate
 from rund.store.reader import Reader
@@ -44,6 +45,8 @@ class Store:
         self._version = Version(directories.database)
         self._limiter = anyio.CapacityLimiter(READERS)
         self.copies = anyio.CapacityLimiter(1)  # of the whole database, one after the other
+        self.damage: str | None = None  # what a read has met that no other can mend
+        self._told: set[str] = set()  # damaged runs that were set aside, or could not be
         self._connections: list[sqlite3.Connection] = []
         self._idle: queue.LifoQueue[Reader] = queue.LifoQueue()  # as many as the limiter lets in have ever been busy
 
@@ -63,11 +66,30 @@ class Store:
     async def read(self, query: Callable[[Reader], T]) -> T:
         """The answer of ``query``, from one committed state.  Raises `CannotReadError`, and what ``query`` raises."""
         try:
-            return await anyio.to_thread.run_sync(self._read, query, limiter=self._limiter)
-        except sqlite3.OperationalError as error:
-            raise CannotReadError(f"the store cannot be read ({error}): is its disk full, or failing?") from error
+            answer, met = await anyio.to_thread.run_sync(self._read, query, limiter=self._limiter)
+        except sqlite3.DatabaseError as error:
+            if not isinstance(error, sqlite3.OperationalError) and not is_damage(error):
+                raise  # a fault of ours
+            raise self._cannot_read(error) from error
+        if met.keys() - self._told:
+            self._told |= met.keys()
+            await self._set_aside(met)
+        return answer
 
-    def _read(self, query: Callable[[Reader], T]) -> T:
+    def _cannot_read(self, error: sqlite3.DatabaseError) -> CannotReadError:
+        if is_damage(error):
+            self.damage = f"the database {self.directories.database} is damaged ({error})"
+            return CannotReadError(f"{self.damage}: `runctl doctor` tells what to do")
+        return CannotReadError(f"the store cannot be read ({error}): is its disk full, or failing?")
+
+    async def _set_aside(self, met: dict[str, str]) -> None:
+        """Set aside the damaged runs that a read has met; what cannot be now is met by the next daemon."""
+        try:
+            await self.write(lambda transaction: transaction.set_aside(met, now()))
+        except RundError as error:
+            _log.warning("damaged runs could not be set aside: %s", error.message)
+
+    def _read(self, query: Callable[[Reader], T]) -> tuple[T, dict[str, str]]:
         try:
             reader = self._idle.get_nowait()
         except queue.Empty:
@@ -75,7 +97,9 @@ class Store:
         try:
             reader.snapshot()
             try:
-                return query(reader)
+                answer = query(reader)
+                met, reader.met = reader.met, {}
+                return answer, met
             finally:
                 reader.release()
         finally:

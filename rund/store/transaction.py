@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rund.store.withdrawing import WithdrawingChanges
+from rund.store.setting_aside import SettingAside
 
 
-class Transaction(WithdrawingChanges):
+class Transaction(SettingAside):
     """Reads and changes of one transaction; all of it is committed, or none."""

@@ -301,7 +301,7 @@ async def test_readers_are_as_many_as_are_needed_at_once_and_no_more(directories
     await store.close()
 
 
-async def test_a_damaged_row_is_left_out_and_the_rest_is_served(directories: Directories, add_run: AddRun) -> None:
+async def test_a_damaged_row_is_named_and_the_rest_is_served(directories: Directories, add_run: AddRun) -> None:
     store = Store(directories, Broker().ring)
 
     def add(transaction: Transaction) -> None:
@@ -311,7 +311,7 @@ async def test_a_damaged_row_is_left_out_and_the_rest_is_served(directories: Dir
 
     await store.write(add)
     page = await store.read(lambda reader: reader.list_runs(RunFilter(), limit=9, after=None))
-    assert [int(run.id[:8], 16) for run in page.runs] == [2]
+    assert {int(run.id[:8], 16): run.damage for run in page.runs} == {1: "its flags cannot be read", 2: None}
     await store.close()
 
 
