@@ -33,5 +33,8 @@ class StopSignals:
             signal.signal(number, signal.SIG_IGN)
 
     async def wait(self) -> None:
-        """Until one has come."""
-        await anyio.wait_readable(self._reader)
+        """Until one has come; other signals that this process handles are none of ours."""
+        came: bytes = b""
+        while not {signal.SIGTERM, signal.SIGINT} & set(came):
+            await anyio.wait_readable(self._reader)
+            came = os.read(self._reader, 4096)

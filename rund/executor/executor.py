@@ -101,6 +101,7 @@ class Executor:
         if len(outcomes) < len(claimed):
             self._told = None
         self._back_off_from(outcomes)
+        self._turn = math.inf  # what is to be written waits for room as long as it must
         await self._write(outcomes)
         await self._stop_stopping()  # what was asked to stop while it was being started
         return True

@@ -16,7 +16,8 @@ from tests.process.user_manager import Served, UserManager, requires_user_manage
 pytestmark = [requires_user_manager, pytest.mark.timeout(600)]
 ROOT = Path(__file__).resolve().parents[2]
 
-# Faults that a signal makes in the real daemon: its loop hangs; its thread that writes hangs in a change.
+# Faults that a signal makes in the real daemon: its loop hangs; its thread that writes hangs in a change; its executor
+# hangs at the next start.
 _FAULTS = """
 import asyncio, gc, signal, threading
 kept = []
@@ -27,6 +28,10 @@ def hang_change(_):
 def hang_writer(*_):
     (store,) = [each for each in gc.get_objects() if type(each).__name__ == "Store" and hasattr(each, "directories")]
     kept.append(asyncio.get_running_loop().create_task(store.write(hang_change)))
+def hang_starts(*_):
+    from rund.executor.local import LocalBackend
+    LocalBackend.submit = lambda *_: asyncio.Event().wait()
+signal.signal(signal.SIGWINCH, hang_starts)
 signal.signal(signal.SIGUSR1, hang_loop)
 signal.signal(signal.SIGUSR2, hang_writer)
 """
@@ -72,7 +77,8 @@ def without_faults(service: Served) -> None:
 
 
 def test_one_command_installs_it_and_one_takes_it_away(home: Served) -> None:
-    said = home.ctl("service", "install").stderr
+    said = home.ctl("service", "install", RUND_SLOTS="3").stderr
+    assert "RUND_SLOTS" in said
     assert "The daemon runs: pid" in said
     assert "ingering" in said
     for unit in ("rund.socket", "rund.service"):
@@ -165,11 +171,18 @@ def ends_as_it_began(service: Served, run_id: str, go: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "where"), [("USR1", "hang_loop"), ("USR2", "hang_change")], ids=["the loop", "the thread that writes"]
+    ("fault", "watchdog", "told"),
+    [
+        ("USR1", "5s", "in hang_loop"),
+        ("USR2", "5s", "in hang_change"),
+        ("WINCH", "3s", "the executor has been at one turn"),
+    ],
+    ids=["the loop", "the thread that writes", "the executor"],
 )
-def test_a_daemon_that_hangs_is_started_again(service: Served, fault: str, where: str) -> None:
+def test_a_daemon_that_hangs_is_started_again(service: Served, fault: str, watchdog: str, told: str) -> None:
     run_id, go = service.run_that_waits()
-    with_faults(service, watchdog="5s")
+    (service.folder / "more.py").write_text("x = 1\n")
+    with_faults(service, watchdog=watchdog)
     signalled: set[int] = set()
 
     def has_hung_and_was_ended() -> bool:
@@ -178,13 +191,17 @@ def test_a_daemon_that_hangs_is_started_again(service: Served, fault: str, where
         if pid not in signalled and service.manager.show("ActiveState") == "active":
             signalled.add(pid)
             service.manager.run("sh", "-c", f"kill -{fault} {pid}")
-        return f"in {where}" in (service.folder / "log").read_text()
+            if fault == "WINCH":
+                service.ctl("run", "-d", str(service.folder / "more.py"), check=False)
+        return told in (service.folder / "log").read_text()
 
-    wait_for(has_hung_and_was_ended, "the watchdog does not end it")
+    wait_for(has_hung_and_was_ended, "the watchdog does not end it", seconds=400)
     wait_for(lambda: service.manager.pid() not in {0, *signalled}, "it is not started again")
     assert int(service.manager.show("NRestarts")) >= 1
     without_faults(service)
     ends_as_it_began(service, run_id, go)
+    for run in service.json("list")["runs"]:
+        service.ctl("wait", run["id"])
 
 
 def test_a_daemon_told_to_stop_ends_though_the_disk_hangs(service: Served) -> None:

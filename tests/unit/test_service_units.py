@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,3 +73,9 @@ def test_paths_that_a_unit_cannot_hold_are_refused(changed: dict[str, str], says
     for name in UNITS:
         with pytest.raises(InvalidError, match=says):
             render(name, TEMPLATES[name], replace(PLAIN, **changed))
+
+
+def test_the_templates_are_shipped_where_they_are_looked_for() -> None:
+    project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text("utf-8"))
+    shipped = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert shipped == {f"systemd/{name}": f"runctl/systemd/{name}" for name in UNITS}

@@ -38,6 +38,10 @@ def _install(arguments: Arguments, manager: UserManager) -> int:
     if replaced is not None:
         say(f"The daemon that ran by hand (pid {replaced}) has made way; its runs go on under the service's")
     say(f"The daemon runs: pid {answer['pid']}, home {answer['home']}, socket {answer['socket']}")
+    names = [f"RUND_{setting['name'].upper()}" for setting in answer["settings"]]
+    own = [name for name in names if name in os.environ and name not in ("RUND_HOME", "RUND_SOCKET")]
+    if own:
+        say(f"{', '.join(own)} of this shell do not reach the service: put them into config.toml (see rund --help)")
     say(_about_lingering(lingering))
     return DONE
 
