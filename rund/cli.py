@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
-import logging
 import os
 import sys
 from typing import TYPE_CHECKING, Final
@@ -38,13 +37,14 @@ def main() -> int:
         return 1
     # They need Linux.
     from rund import daemon, settings
+    from rund.log import set_up_log
     from rund.server.listener import inherited_listener
     from rund.server.turning_away import turn_all_away
     from rund.systemd import ServiceManager, take_environment
 
     given = take_environment(os.environ)
     listener = None
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    set_up_log()
     faulthandler.enable()  # a watchdog ends what hangs by SIGABRT: the log then shows where it hung
     try:
         listener = inherited_listener(given)

@@ -30,6 +30,7 @@ from rund.handlers.dispatch import Dispatcher
 from rund.handlers.leaving import Leaving
 from rund.heart import beat
 from rund.home import check_file_system, locked_home
+from rund.log import bound_log
 from rund.operations.source import Sources
 from rund.server.limits import ServerLimits
 from rund.server.listener import Listener
@@ -121,6 +122,8 @@ async def _serve(
         door = Door(settings.socket, directories.socket_file, inherited)
         gc.freeze()  # what is there now stays, and need not be looked at again
         with door.open():
+            # Not before: who started it looks for the last line of the file that it has opened.
+            bound_log(directories.daemon_log)
             _log.info("rund serves %s at %s with %d slots", settings.home, settings.socket, settings.slots)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_watch_signals, signals, leaving)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _STORE = "rund.db"
 # What a client and a daemon leave in a home before it has a store.
-_BEFORE_THE_STORE = {"lock", "start.lock", "rund.log", "socket", "runs", "attempts", "sources", "removed"}
+_BEFORE_THE_STORE = {"lock", "start.lock", "rund.log", "rund.log.1", "socket", "runs", "attempts", "sources", "removed"}
 # What tells that a folder is a home, though its store is gone: the daemon says what to do.
 _BESIDE_THE_STORE = {"rund.number", "rund.db-wal", "rund.db-shm", "rund.db-journal", "reserve", "backups", "damaged"}
 PATIENCE = 20.0  # seconds until a daemon must answer

@@ -22,7 +22,9 @@ _TAKEN = "removed"
 # What may be garbage: a damaged row must not name anything else.
 _OURS = re.compile(r"(runs|attempts)/[0-9a-f]{2}/[0-9a-f]{32}(-[0-9]+)?|sources/[\w.-]+")
 # What a client and a daemon that was killed at once may have left.
-_BEFORE_THE_DATABASE = frozenset({"lock", "start.lock", "rund.log", "socket", "runs", "attempts", "sources", _TAKEN})
+_BEFORE_THE_DATABASE = frozenset(
+    {"lock", "start.lock", "rund.log", "rund.log.1", "socket", "runs", "attempts", "sources", _TAKEN}
+)
 # What tells that a folder is a home, though its database is gone.
 _BESIDE_THE_DATABASE = frozenset(
     {"rund.number", "rund.db-wal", "rund.db-shm", "rund.db-journal", "reserve", "backups", "damaged"}
@@ -40,6 +42,7 @@ class Directories:
         self.backups = home / "backups"
         self.reserve = home / "reserve"
         self.sources_folder = home / "sources"
+        self.daemon_log = home / "rund.log"  # of a daemon that a client has started
         self.lock = home / "lock"
         self.socket_file = home / "socket"
 

@@ -269,3 +269,15 @@ def fill(path: Path) -> None:
                     pass
             except OSError:
                 continue
+
+
+def test_the_log_of_a_daemon_that_a_client_started_is_bounded(machine: Machine) -> None:
+    machine.home.mkdir(mode=0o700)
+    log, before = machine.home / "rund.log", machine.home / "rund.log.1"
+    log.write_bytes(b"of earlier daemons\n" * 250_000)
+    machine.ctl("list", check=True)
+    wait_until(before.exists)
+    machine.ctl("daemon", "stop", check=True)
+    assert before.stat().st_size > 4_000_000
+    assert log.stat().st_size < 10_000
+    assert "stopping" in log.read_text()
