@@ -6,7 +6,6 @@ import contextlib
 import gc
 import logging
 import os
-import resource
 import sys
 import threading
 import uuid
@@ -19,6 +18,7 @@ import anyio
 
 from rund.broker import Broker
 from rund.clock import now
+from rund.descriptors import Descriptors, take_descriptors
 from rund.door import Door
 from rund.errors import FullError, InternalError
 from rund.executor.executor import Executor
@@ -42,7 +42,6 @@ from rund.store.directories import Directories
 from rund.store.store import Store, prepare
 from rund.systemd import ServiceManager
 
-_DESCRIPTORS = 65_536
 _CLOSING = 10.0  # seconds that closing may take
 UNWRITTEN = 75  # EX_TEMPFAIL of sysexits.h: the exit status of a daemon that was told to stop, and had to give up
 
@@ -64,11 +63,11 @@ def run(settings: Settings, manager: ServiceManager, inherited: Listener | None 
     directories = Directories(settings.home)
     check_file_system(settings.home)
     directories.make()
-    soft_nofile = _raise_descriptor_limit()
+    descriptors = take_descriptors()
     with contextlib.closing(StopSignals(_end_in_time)) as signals, locked_home(directories.lock):
         prepare(directories)
         try:
-            anyio.run(partial(_serve, settings, directories, manager, inherited, signals, soft_nofile=soft_nofile))
+            anyio.run(partial(_serve, settings, directories, manager, inherited, signals, descriptors=descriptors))
         except BaseExceptionGroup as group:
             raise _only(group) from group
 
@@ -87,11 +86,11 @@ async def _serve(
     inherited: Listener | None,
     signals: StopSignals,
     *,
-    soft_nofile: int,
+    descriptors: Descriptors,
 ) -> None:
     broker = Broker()
-    limits = ServerLimits()
-    async with _open_store(directories, broker) as store, _backend(settings, soft_nofile) as backend:
+    limits = ServerLimits(clients=descriptors.clients)
+    async with _open_store(directories, broker) as store, _backend(settings, descriptors.soft) as backend:
         launcher = Launcher(
             directories,
             socket=str(settings.socket),
@@ -99,7 +98,7 @@ async def _serve(
             slots=settings.slots,
             output_limit=settings.output_limit,
         )
-        executor = Executor(store, backend, broker, launcher, slots=settings.slots)
+        executor = Executor(store, backend, broker, launcher, slots=settings.slots, most=descriptors.runs)
         leaving = Leaving(store, broker, executor.may_start)
         context = Context(
             store=store,
@@ -177,18 +176,10 @@ def _end_in_time() -> None:
     """See that the process ends, whatever hangs: what was not written was not answered either."""
     timer = threading.Timer(_CLOSING, _give_up, kwargs={"status": UNWRITTEN})
     timer.daemon = True
-    timer.start()
+    with contextlib.suppress(RuntimeError):  # no thread can be started: then it ends as it can
+        timer.start()
 
 
 def _give_up(*, status: int) -> None:
     _log.error("the daemon ends with something unwritten: the disk did not take it within %g s", _CLOSING)
     os._exit(status)
-
-
-def _raise_descriptor_limit() -> int:
-    """Take as many descriptors as may be had, for a running run costs one; answers how many runs are to have."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return soft

@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import anyio.to_thread
-
 from rund.clock import now
 from rund.engine import lifecycle
 from rund.engine.lifecycle import End
@@ -25,6 +23,7 @@ from rund.operations.scalars import read_scalars
 from rund.store.reader import Reader
 from rund.store.store import Store
 from rund.store.transaction import Transaction
+from rund.threads import in_thread
 
 Outcome = NeverRan | Lost | End
 _SCALARS_READ: Final = 1_048_576  # bytes at the end of an output in which scalars are looked for
@@ -44,7 +43,7 @@ class Ends:
     async def outcomes(self, tokens: Collection[str]) -> dict[str, Outcome]:
         """What became of attempts; one of which nobody can tell yet is left out."""
         boots = await learn(self._store, partial(_boots, tokens=tokens))
-        findings = await anyio.to_thread.run_sync(self._findings, boots)
+        findings = await in_thread(self._findings, boots)
         return {token: outcome for token, outcome in findings.items() if not isinstance(outcome, Alive)}
 
     async def record(self, outcomes: Mapping[str, Outcome]) -> None:

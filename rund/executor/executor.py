@@ -31,13 +31,15 @@ _RECOVERY = 5.0  # seconds that recording may take before clients are served: a 
 
 
 class Executor:
-    """The executor of one store, on one backend, with so many slots."""
+    """The executor of one store, on one backend, with so many slots, and room for ``most`` runs at once."""
 
-    def __init__(self, store: Store, backend: Backend, broker: Broker, launcher: Launcher, *, slots: int) -> None:
+    def __init__(
+        self, store: Store, backend: Backend, broker: Broker, launcher: Launcher, *, slots: int, most: int
+    ) -> None:
         self._store = store
         self._backend = backend
         self._broker = broker
-        self._starts = Starts(store, backend, launcher, slots=slots)
+        self._starts = Starts(store, backend, launcher, slots=slots, most=most)
         self._ends = Ends(store)
         self._starts_again = 0.0  # the loop's time from which starts are tried again
         self._told: str | None = None  # why starts wait, as it was logged last

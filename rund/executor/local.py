@@ -23,7 +23,6 @@ from typing import Final, Self
 
 import anyio
 import anyio.abc
-import anyio.to_thread
 
 from rund.engine.recover import Lost, NeverRan
 from rund.executor.adoption import Sighting, bound_output, end_hanging_execution, look, signal_orphans
@@ -32,6 +31,7 @@ from rund.executor.fork_client import ForkClient, RefusedError, UnknownOutcomeEr
 from rund.executor.framing import SHIM_LOCK
 from rund.executor.locks import boot_id, hold_new
 from rund.executor.shim_request import ShimRequest, encode_request
+from rund.threads import in_thread
 
 _LOOK_AGAIN: Final = (0.02, 1.0)  # seconds between looks at what has no pidfd, at first and at most
 _ADOPTION_PATIENCE: Final = 2.0  # seconds that `LocalBackend.find` waits for a shim that is just being born
@@ -96,7 +96,7 @@ class LocalBackend:
         for attempt in attempts:
             try:
                 # Not abandoned when it is cancelled: the pidfd would be lost.
-                pidfd = await anyio.to_thread.run_sync(self._launch, attempt, limiter=self._submitting)
+                pidfd = await in_thread(self._launch, attempt, limiter=self._submitting)
             except RefusedError as error:
                 refused[attempt.token] = str(error)
             except UnknownOutcomeError:
@@ -170,7 +170,7 @@ class LocalBackend:
         return sighting
 
     async def _look(self, directory: Path) -> Sighting:
-        return await anyio.to_thread.run_sync(look, directory, limiter=self._looking)
+        return await in_thread(look, directory, limiter=self._looking)
 
     def _watch(self, token: str, directory: Path, grace: float, pidfd: int | None) -> None:
         watched = self._watched.setdefault(token, _Watched(directory=directory, grace=grace))
@@ -191,7 +191,7 @@ class LocalBackend:
         await anyio.sleep(watched.grace)
         if watched.pidfd is not None:
             with contextlib.suppress(OSError):
-                await anyio.to_thread.run_sync(end_hanging_execution, os.dup(watched.pidfd), limiter=self._looking)
+                await in_thread(end_hanging_execution, os.dup(watched.pidfd), limiter=self._looking)
 
     def _report(self, token: str) -> None:
         self._watched.pop(token, None)
@@ -229,7 +229,7 @@ class LocalBackend:
         self._report(token)
 
     async def _bound_output(self, directory: Path) -> None:
-        await anyio.to_thread.run_sync(bound_output, directory, self._output_limit, limiter=self._looking)
+        await in_thread(bound_output, directory, self._output_limit, limiter=self._looking)
 
     async def _stop_orphans(self, directory: Path, grace: float | None, kill_at: float | None) -> float | None:
         """Signal them with what is due; answers when they are to be killed."""
@@ -241,12 +241,12 @@ class LocalBackend:
             return kill_at
         else:
             numbers = [signal.SIGKILL]
-        await anyio.to_thread.run_sync(signal_orphans, directory, *numbers, limiter=self._looking)
+        await in_thread(signal_orphans, directory, *numbers, limiter=self._looking)
         return kill_at
 
     async def _close_client(self) -> None:
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._client.close, limiter=self._submitting)
+            await in_thread(self._client.close, limiter=self._submitting)
 
     def _close_pidfds(self) -> None:
         for pidfd in self._by_pidfd:

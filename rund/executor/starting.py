@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import anyio.to_thread
-
 from rund.clock import now
 from rund.engine import lifecycle
 from rund.engine.lifecycle import End
@@ -29,19 +27,21 @@ from rund.model.status import Status
 from rund.store.reader import Reader
 from rund.store.store import Store
 from rund.store.transaction import Transaction
+from rund.threads import in_thread
 
 _STARTS: Final = 64  # at most this many intents in one transaction
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 
 
 class Starts:
-    """Starts pending runs in so many slots."""
+    """Starts pending runs in so many slots, ``most`` of them at once."""
 
-    def __init__(self, store: Store, backend: Backend, launcher: Launcher, *, slots: int) -> None:
+    def __init__(self, store: Store, backend: Backend, launcher: Launcher, *, slots: int, most: int) -> None:
         self._store = store
         self._backend = backend
         self._launcher = launcher
         self._slots = slots
+        self._most = most
         self._host = platform.node()
         self._user = pwd.getpwuid(os.getuid()).pw_name
         self._boot_id = boot_id()
@@ -73,14 +73,18 @@ class Starts:
     async def _prepared(self, run: Run, attempt: Attempt) -> Submission:
         submission = await learn(self._store, partial(self._launcher.submission, run=run, attempt=attempt))
         # Not within the read: what it makes would hold up the log of the database.
-        await anyio.to_thread.run_sync(self._launcher.make_directories, run.id, attempt)
+        await in_thread(self._launcher.make_directories, run.id, attempt)
         return submission
 
     def _startable(self, reader: Reader) -> bool:
         return not reader.paused() and bool(self._chosen(reader, 1))
 
     def _chosen(self, reader: Reader, limit: int) -> list[Run]:
-        used = sum(run.spec.setup.slots for run in reader.running())
+        running = reader.running()
+        limit = min(limit, self._most - len(running))
+        if limit <= 0:
+            return []
+        used = sum(run.spec.setup.slots for run in running)
         return schedule(reader.pending(), slots=self._slots, used=used, limit=limit, room=reader.room())
 
     def _claim(self, transaction: Transaction) -> list[tuple[Run, Attempt]]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import anyio
-import anyio.to_thread
 
 from rund.api.params import BackupParams
 from rund.clock import now
@@ -18,6 +17,7 @@ from rund.handlers.context import Call, Context, Reply
 from rund.store.backup import back_up
 from rund.store.backups import is_due, kept_backups, make_backup
 from rund.store.store import Store
+from rund.threads import in_thread
 
 T = TypeVar("T")
 _LOOK: Final = 3600.0  # seconds between looks whether a backup is due
@@ -50,7 +50,7 @@ async def back_up_daily(store: Store, *, keep: int) -> None:
 
 async def _back_up_if_due(store: Store, keep: int) -> None:
     directories = store.directories
-    backups = await anyio.to_thread.run_sync(kept_backups, directories.backups)
+    backups = await in_thread(kept_backups, directories.backups)
     first = await store.read(lambda reader: reader.first_made())
     if not is_due(backups, now=now(), first_run=first):
         return
@@ -62,8 +62,6 @@ async def _in_thread(store: Store, work: Callable[[Callable[[], bool]], T]) -> T
     """What ``work`` answers, in a thread; it is told to give up when nobody waits for it any more."""
     given_up = threading.Event()
     try:
-        return await anyio.to_thread.run_sync(
-            work, lambda: not given_up.is_set(), abandon_on_cancel=True, limiter=store.copies
-        )
+        return await in_thread(work, lambda: not given_up.is_set(), abandon_on_cancel=True, limiter=store.copies)
     finally:
         given_up.set()

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import anyio.to_thread
-
 from rund.errors import InvalidError
 from rund.operations.assign import Assignment, read_args, read_typed
 from rund.operations.batch_files import read_batch_file, split_batch_file
 from rund.operations.batch_rows import BatchRows, check_rows
+from rund.threads import in_thread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,4 +37,4 @@ async def read_given(args: list[str], flags: dict[str, Any], rows: list[dict[str
     if file is None:
         return GivenFlags(assignments=given, rows=None)
     path = Path(cwd) / file
-    return GivenFlags(assignments=given, rows=await anyio.to_thread.run_sync(read_batch_file, path))
+    return GivenFlags(assignments=given, rows=await in_thread(read_batch_file, path))

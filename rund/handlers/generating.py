@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import anyio.to_thread
-
 from rund.engine.trials import generate
 from rund.model.batch import Prototype
 from rund.model.operation import Operation
@@ -16,6 +14,7 @@ from rund.model.space import Choices, LogUniform, Space, Uniform, space_values
 from rund.model.values import Flags, FlagValue
 from rund.operations.batch_rows import assign_rows, rows_from_json
 from rund.store.codec import flags_key
+from rund.threads import in_thread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +27,7 @@ class Generated:
 
 async def generate_trials(prototype: Prototype, operation: Operation, setup: Setup, *, force: bool) -> Generated:
     """Generate in a thread of its own; raises `rund.errors.InvalidError` for what cannot be generated."""
-    return await anyio.to_thread.run_sync(partial(_generate, prototype, operation, setup, force=force))
+    return await in_thread(partial(_generate, prototype, operation, setup, force=force))
 
 
 def _generate(prototype: Prototype, operation: Operation, setup: Setup, *, force: bool) -> Generated:

@@ -6,8 +6,6 @@ import json
 from functools import partial
 from typing import Any
 
-import anyio.to_thread
-
 from rund.api.params import ListParams, ShowParams, TrialsParams
 from rund.api.results import attempt_map, bounded
 from rund.engine.schedule import waits_for
@@ -21,6 +19,7 @@ from rund.operations.hints import input_hint
 from rund.operations.stored import operation_from_json
 from rund.store.listing import RunFilter
 from rund.store.reader import Reader
+from rund.threads import in_thread
 
 _DAMAGED = (InternalError, ValueError, KeyError, TypeError)  # what reading a content that is lost or damaged raises
 _TAIL = 16_384  # bytes of output in which a hint is looked for
@@ -150,7 +149,7 @@ async def show(context: Context, call: Call[ShowParams]) -> Reply:
     token, operation, reply = await context.store.read(query)
     hint = None
     if token is not None:
-        hint = await anyio.to_thread.run_sync(_hint, context, token, operation)
+        hint = await in_thread(_hint, context, token, operation)
     return reply | {"hint": hint}
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.to_thread
 
 from rund.api.params import OutputParams
 from rund.errors import NotFoundError
@@ -18,6 +17,7 @@ from rund.handlers.context import Call, Context, Reply
 from rund.model.run import Attempt, Run
 from rund.model.status import LIVE, Status
 from rund.store.reader import Reader
+from rund.threads import in_thread
 
 # A file that grows wakes nobody: while somebody follows it, it is looked at again after these seconds.
 _SHORTEST_LOOK = 0.02
@@ -77,7 +77,7 @@ async def _output(context: Context, params: OutputParams) -> Reply:
     running = attempt.status is Status.RUNNING
     path = context.store.directories.attempt(attempt.token) / "output"
     try:
-        part = await anyio.to_thread.run_sync(_read, path, params.offset, params.limit)
+        part = await in_thread(_read, path, params.offset, params.limit)
     except OSError as error:
         part = _unreadable(run, attempt, error, params.offset)
     end = not running and part.offset + len(part.data) >= part.size

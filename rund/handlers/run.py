@@ -7,8 +7,6 @@ import secrets
 from dataclasses import replace
 from pathlib import Path
 
-import anyio.to_thread
-
 from rund.api.params import RestartParams, RunParams
 from rund.engine import lifecycle
 from rund.errors import InvalidError, NotFoundError
@@ -38,6 +36,7 @@ from rund.operations.stored_space import space_to_json
 from rund.store.codec import digest
 from rund.store.reader import Reader
 from rund.store.transaction import Transaction
+from rund.threads import in_thread
 
 MAX_SEED = 2**32
 
@@ -66,7 +65,7 @@ async def _run(context: Context, call: Call[RunParams]) -> Reply:
         has_rows=given.rows is not None,
     )
     project = Path(found.operation.project_dir)
-    inputs = await anyio.to_thread.run_sync(find_inputs, [*found.inputs, *params.inputs], Path(params.cwd), project)
+    inputs = await in_thread(find_inputs, [*found.inputs, *params.inputs], Path(params.cwd), project)
     is_batch = assigned.is_batch or given.rows is not None or params.optimizer is not None
     if not is_batch:
         _check_single(params)

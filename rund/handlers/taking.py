@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import anyio.to_thread
-
 from rund.errors import InvalidError
 from rund.handlers.context import Context
 from rund.model.operation import Operation
@@ -21,6 +19,7 @@ from rund.operations.source import digest_source, scan_source
 from rund.operations.stored import operation_to_json
 from rund.store.codec import digest
 from rund.store.transaction import Transaction
+from rund.threads import in_thread
 
 _FLAG_VARIABLE = "FLAG_"
 _RUN_VARIABLES = frozenset(
@@ -43,12 +42,12 @@ class Taken:
 
 async def find(text: str, cwd: Path, environment: Mapping[str, str]) -> Found:
     """The operation that ``text`` names for a client in ``cwd``."""
-    return await anyio.to_thread.run_sync(partial(find_operation, text, cwd=cwd, env=environment))
+    return await in_thread(partial(find_operation, text, cwd=cwd, env=environment))
 
 
 async def take_source(context: Context, found: Found, *, copy: bool = True) -> Taken:
     """Copy the source of an operation, once per content; without ``copy`` only tell what it would be."""
-    return await anyio.to_thread.run_sync(partial(_take_source, context, found, copy=copy))
+    return await in_thread(partial(_take_source, context, found, copy=copy))
 
 
 def _take_source(context: Context, found: Found, *, copy: bool) -> Taken:

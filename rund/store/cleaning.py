@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-import anyio.to_thread
-
 from rund.errors import FullError, InternalError
 from rund.store.directories import Directories, log_left
 from rund.store.reader import Reader
 from rund.store.store import Store
 from rund.store.transaction import Transaction
+from rund.threads import in_thread
 
 _log = logging.getLogger(__name__)
 _AT_ONCE = 200  # folders taken away in one transaction
@@ -36,7 +35,7 @@ async def remove_garbage(store: Store) -> list[str]:
     except (FullError, InternalError) as error:
         _log.warning("garbage is left for now: %s", error.message)
     left = [f"{directories.home / path}: {reason}" for path, reason in stuck.items()]
-    left += await anyio.to_thread.run_sync(directories.remove_taken)
+    left += await in_thread(directories.remove_taken)
     log_left(left)
     return left
 
@@ -53,7 +52,7 @@ async def note_leftovers(store: Store) -> list[Path]:
 
 async def clean_up(store: Store, halves: list[Path]) -> None:
     """Remove what earlier daemons left."""
-    await anyio.to_thread.run_sync(store.directories.remove_halves, halves)
+    await in_thread(store.directories.remove_halves, halves)
     await remove_garbage(store)
 
 

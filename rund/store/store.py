@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import anyio
-import anyio.to_thread
 
 from rund.clock import now
 from rund.errors import InternalError, RundError, UnsupportedError
@@ -24,6 +23,7 @@ from rund.store.reserve import Reserve
 from rund.store.transaction import Transaction
 from rund.store.version import Version
 from rund.store.writer import Writer
+from rund.threads import in_thread
 
 T = TypeVar("T")
 READERS = 4
@@ -66,7 +66,7 @@ class Store:
     async def read(self, query: Callable[[Reader], T]) -> T:
         """The answer of ``query``, from one committed state.  Raises `CannotReadError`, and what ``query`` raises."""
         try:
-            answer, met = await anyio.to_thread.run_sync(self._read, query, limiter=self._limiter)
+            answer, met = await in_thread(self._read, query, limiter=self._limiter)
         except sqlite3.DatabaseError as error:
             if not isinstance(error, sqlite3.OperationalError) and not is_damage(error):
                 raise  # a fault of ours

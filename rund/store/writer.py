@@ -37,6 +37,7 @@ class Writer:
         self._committed = committed
         self._queue: queue.SimpleQueue[Asked | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._work, name="rund-writer")
         self._closed = False
 
@@ -72,7 +73,8 @@ class Writer:
         if not self._closed:
             self._closed = True
             self._queue.put(None)
-            await asyncio.to_thread(self._thread.join)
+            await asyncio.shield(self._ended)
+            self._thread.join()
 
     def _work(self) -> None:
         last = False
@@ -82,6 +84,7 @@ class Writer:
             self._loop.call_soon_threadsafe(self._deliver, group, changed)
             self._committer.copy_log()  # after the answers: it may take a while
         self._committer.close()
+        self._loop.call_soon_threadsafe(self._ended.set_result, None)
 
     def _take(self) -> tuple[list[Asked], bool]:
         """All changes that wait, none if it is time to look again; and whether they are the last."""
