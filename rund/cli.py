@@ -22,6 +22,7 @@ example:
   RUND_SLOTS=2 rund       at most two runs at once
 
 Clients start a daemon by themselves where none answers: see runctl --help.
+As a service of systemd: runctl service install.
 """
 
 

@@ -11,20 +11,21 @@ from pathlib import Path
 from typing import Final
 
 from runctl import places
+from runctl.connection import Connection, open_stream
 from runctl.reach import connect
 from runctl.service_units import SERVICE, SOCKET, UNITS, Installation, render
 from runctl.stopping import stop_daemon
 from runctl.user_manager import UserManager, installed, strangers, unit_folder
-from rund.errors import BusyError, InternalError, InvalidError, NotFoundError
+from rund.errors import BusyError, InternalError, InvalidError, NotFoundError, RundError
 
 TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runctl.answers import StatusAnswer
-    from runctl.connection import Connection
 
 _PATIENCE: Final = 60.0  # seconds until a daemon that was started must answer
+_LAST_WORDS: Final = 10.0  # seconds until one that is to be stopped must
 
 
 def wanted(environ: Mapping[str, str], manager: UserManager) -> Installation:
@@ -55,7 +56,7 @@ def install(environ: Mapping[str, str], manager: UserManager) -> tuple[StatusAns
     replaced = _make_way(environ, manager)
     # A service that is there already goes on with the units as they are now, and without what was once refused.
     manager.do("restart" if changed else "start", SOCKET)
-    return _answer({**environ, "RUND_SOCKET": installation.socket}), replaced
+    return _answer(installation.socket, _PATIENCE), replaced
 
 
 def uninstall(environ: Mapping[str, str], manager: UserManager) -> StatusAnswer | None:
@@ -71,7 +72,8 @@ def uninstall(environ: Mapping[str, str], manager: UserManager) -> StatusAnswer 
         raise InvalidError(f"the service serves the home {there.home}: set RUND_HOME to that, or unset it")
     status = None
     if there is not None and service_pid(manager) is not None:
-        status = _answer({**environ, "RUND_HOME": there.home, "RUND_SOCKET": there.socket})
+        with contextlib.suppress(RundError):  # one that hangs is stopped too
+            status = _answer(there.socket, _LAST_WORDS)
     units = [unit for unit in UNITS if installed(environ, unit) is not None]
     manager.do("disable", "--now", *units)
     for unit in units:
@@ -175,16 +177,17 @@ def _make_way(environ: Mapping[str, str], manager: UserManager) -> int | None:
         return pid
 
 
-def _answer(environ: Mapping[str, str]) -> StatusAnswer:
-    """The status of the daemon, started by this connection to its socket."""
-    connection = connect(environ)
-    if connection is None:
-        raise InternalError(f"the socket does not listen: see `systemctl --user status {SOCKET}`")
-    with connection:
+def _answer(path: str, patience: float) -> StatusAnswer:
+    """The status of the service's daemon, started by this connection to its socket if need be."""
+    try:
+        stream = open_stream(path)
+    except OSError as error:
+        raise InternalError(f"{path}: {error.strerror}: see `systemctl --user status {SOCKET}`") from None
+    with Connection(stream, path) as connection:
         number = connection.send("status")
         poll = select.poll()
         poll.register(connection.fileno(), select.POLLIN)
-        if not poll.poll(_PATIENCE * 1000):
+        if not poll.poll(patience * 1000):
             raise InternalError(f"the daemon does not answer: see `journalctl --user -u {SERVICE}`")
         answer: StatusAnswer = connection.answer(number)
         return answer

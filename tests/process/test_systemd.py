@@ -137,7 +137,7 @@ def test_a_killed_daemon_is_started_again_and_takes_its_runs_back(service: Serve
     run_id, go = service.run_that_waits()
     for restarts in (1, 2):
         pid = service.manager.pid()
-        service.manager.signal("KILL", pid)
+        assert service.manager.signal("KILL", pid)
         assert service.json("show", run_id)["run"]["status"] == "running", "a client waits at the socket meanwhile"
         wait_for(lambda: service.manager.show("ActiveState") == "active", "it does not come back")
         assert service.manager.pid() not in (0, pid)
@@ -188,9 +188,9 @@ def test_a_daemon_that_hangs_is_started_again(service: Served, fault: str, watch
     def has_hung_and_was_ended() -> bool:
         # On a busy machine the watchdog may have ended one that was only slow: then it is the next one's turn.
         pid = service.manager.pid()
-        if pid not in signalled and service.manager.show("ActiveState") == "active":
+        if pid and pid not in signalled and service.manager.show("ActiveState") == "active":
             signalled.add(pid)
-            service.manager.run("sh", "-c", f"kill -{fault} {pid}")
+            service.manager.signal(fault, pid)
             if fault == "WINCH":
                 service.ctl("run", "-d", str(service.folder / "more.py"), check=False)
         return told in (service.folder / "log").read_text()
@@ -207,7 +207,7 @@ def test_a_daemon_that_hangs_is_started_again(service: Served, fault: str, watch
 def test_a_daemon_told_to_stop_ends_though_the_disk_hangs(service: Served) -> None:
     with_faults(service, watchdog="600s")
     pid = service.manager.pid()
-    service.manager.signal("USR2", pid)
+    assert service.manager.signal("USR2", pid)
     assert service.manager.systemctl("stop", "rund.service").returncode == 0
     assert (service.manager.show("ExecMainStatus"), service.manager.show("Result")) == ("75", "success")
     assert service.json("status")["pid"] != pid
@@ -238,6 +238,16 @@ def test_a_daemon_by_hand_makes_way_and_one_beside_the_service_is_told(home: Ser
     assert beside.returncode == 78
     assert "already serves" in beside.stderr
     ends_as_it_began(home, run_id, go)
+
+
+def test_a_service_whose_daemon_hangs_can_be_taken_away(service: Served) -> None:
+    pid = service.manager.pid()
+    assert service.manager.signal("STOP", pid)
+    taken = service.manager.popen(str(BIN / "runctl"), "service", "uninstall", "--json", **service.env)
+    wait_for(lambda: service.manager.show("ActiveState") in ("deactivating", "inactive"), "it is not stopped")
+    service.manager.signal("KILL", pid)  # as systemd would do after TimeoutStopSec
+    out, err = taken.communicate(timeout=240)
+    assert (taken.returncode, json.loads(out)) == (0, {"uninstalled": True, "running": None}), err
 
 
 def test_a_removed_socket_comes_back(service: Served) -> None:
