@@ -16,7 +16,12 @@ _MOST: Final = 4096  # more than may wait at a socket, so that no flood holds up
 
 
 def turn_all_away(listener: socket.socket, error: RundError) -> int:
-    """Tell ``error`` to all clients that wait now, and close their connections; answers how many there were."""
+    """Tell ``error`` to all clients that wait now, and close their connections; answers how many there were.
+
+    At a listener that is closed nobody waits.
+    """
+    if listener.fileno() < 0:
+        return 0
     listener.settimeout(0)
     farewell = encode_notification("error", [error_text(error)])
     for turned in range(_MOST):
