@@ -1,7 +1,8 @@
 """Watches the system calls of one process by which it changes something, and kills it at one of them.
 
 Strace counts a call for each thread apart (``when=N``), so a thread's third call hides behind another's; here one number
-names one instant of the whole process.  Only its threads are followed, not the processes that it starts.  Calls that are
+names one instant of the whole process.  Only its threads are followed, not the processes that it starts; or only what it
+forks.  Calls that are
 not in `CHANGES` change nothing that outlives the process: to be killed at one of them is to be killed at the next change.
 """
 
@@ -59,7 +60,7 @@ SUPPORTED: Final = platform.machine() == "x86_64"
 CHANGES: Final = frozenset(_LINUX_X86_64.values())
 
 _TRACEME, _SYSCALL, _SETOPTIONS, _GET_SYSCALL_INFO = 0, 24, 0x4200, 0x420E
-_TRACE_SYSGOOD, _TRACE_CLONE, _EXIT_KILL = 1, 8, 0x100000
+_TRACE_SYSGOOD, _TRACE_FORK, _TRACE_CLONE, _TRACE_EXEC, _EXIT_KILL = 1, 2, 8, 16, 0x100000
 _WALL: Final = 0x40000000
 _SYSCALL_STOP: Final = signal.SIGTRAP | 0x80
 _ENTRY: Final = 1
@@ -99,6 +100,20 @@ def watch(
     It is killed when it is about to make change number ``kill_at`` (from 1), counted from its first call of ``since``
     on, or from its beginning.  The caller must have one thread.
     """
+    child = _begin(main, _TRACE_CLONE | _EXIT_KILL, forked)
+    return _Watch(child, kill_at=kill_at, since=since, whole=True).to_the_end()
+
+
+def watch_forked(main: Callable[[], None], *, kill_at: int | None) -> Watched:
+    """Run ``main`` in a child, and watch what that forks instead of itself, one at a time, until ``main`` has ended.
+
+    What it forks is killed, alone, when it is about to make change number ``kill_at`` (from 1) of all of them.
+    """
+    child = _begin(main, _TRACE_FORK | _TRACE_EXEC, lambda _: None)
+    return _Watch(child, kill_at=kill_at, since=None, whole=False).to_the_end()
+
+
+def _begin(main: Callable[[], None], options: int, forked: Callable[[int], None]) -> int:
     child = os.fork()
     if child == 0:
         _ptrace(_TRACEME, 0)
@@ -109,47 +124,49 @@ def watch(
             os._exit(70)
     forked(child)
     os.waitpid(child, _WALL)
-    _ptrace(_SETOPTIONS, child, _TRACE_SYSGOOD | _TRACE_CLONE | _EXIT_KILL)
+    _ptrace(_SETOPTIONS, child, _TRACE_SYSGOOD | options)
     _ptrace(_SYSCALL, child)
-    return _Watch(child, kill_at, since).to_the_end()
+    return child
 
 
 class _Watch:
-    def __init__(self, child: int, kill_at: int | None, since: str | None) -> None:
+    def __init__(self, child: int, *, kill_at: int | None, since: str | None, whole: bool) -> None:
         self._child = child
         self._kill_at = kill_at
         self._since = since
+        self._whole = whole  # what is watched is the child with its threads, not what it forks
         self._calls: list[str] = []
-        self._threads = {child}
+        self._known = {child}
         self._info = _SyscallInfo()
 
     def to_the_end(self) -> Watched:
         while True:
-            thread, status = os.waitpid(-1, _WALL)
+            process, status = os.waitpid(-1, _WALL)
             if not os.WIFSTOPPED(status):
-                if thread == self._child:
+                if process == self._child:
                     return Watched(status, self._calls)
                 continue
             number = os.WSTOPSIG(status)
             if number == _SYSCALL_STOP:
-                self._see_call(thread)
+                if self._whole or process != self._child:
+                    self._see_call(process)
                 number = 0
-            elif status >> 16 or thread not in self._threads:
-                # An event; or the stop with which a new thread begins, which may come before its event.
-                self._threads.add(thread)
+            elif status >> 16 or process not in self._known:
+                # An event; or the stop with which a new one begins, which may come before its event.
+                self._known.add(process)
                 number = 0
-            _ptrace(_SYSCALL, thread, number)
+            _ptrace(_SYSCALL, process, number)
 
-    def _see_call(self, thread: int) -> None:
+    def _see_call(self, process: int) -> None:
         size = ctypes.sizeof(self._info)
-        if _libc.ptrace(_GET_SYSCALL_INFO, thread, size, ctypes.addressof(self._info)) < 0 or self._info.op != _ENTRY:
+        if _libc.ptrace(_GET_SYSCALL_INFO, process, size, ctypes.addressof(self._info)) < 0 or self._info.op != _ENTRY:
             return
         name = _change(self._info.nr, self._info.args)
         if name is None or (self._since is not None and not self._calls and name != self._since):
             return
         self._calls.append(name)
         if len(self._calls) == self._kill_at:
-            os.kill(self._child, signal.SIGKILL)
+            os.kill(self._child if self._whole else process, signal.SIGKILL)
 
 
 def _change(nr: int, args: ctypes.Array[ctypes.c_uint64]) -> str | None:
