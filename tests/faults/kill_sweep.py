@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,8 +81,8 @@ class Sweep:
             for kind, found, expected in zip(Outcome._fields, outcome, self.expected, strict=True):
                 if found != expected:
                     wrong.append(f"{kind}: {found} instead of {expected}")
-        except AssertionError as error:
-            wrong = [str(error)]
+        except Exception:  # noqa: BLE001 - it is told as what is wrong at this point
+            wrong = [traceback.format_exc()]
         finally:
             drive.hang_up()
         self.killed += drive.killed()

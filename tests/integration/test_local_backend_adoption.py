@@ -111,16 +111,14 @@ async def test_a_stop_works_while_no_daemon_runs(attempts: Attempts, bell: Bell)
     assert reason(directory) == "stopped"
 
 
-async def test_a_hundred_live_attempts_are_taken_back_at_once_and_fast(attempts: Attempts, bell: Bell) -> None:
+async def test_a_hundred_live_attempts_are_taken_back_at_once(attempts: Attempts, bell: Bell) -> None:
     scripts = [f"echo ready >{bell.path}; exec sleep 1000"] * 100
     with killed_daemon(attempts, *scripts):
         for _ in scripts:
             await bell.line()
     directories = {str(number): attempts.base / str(number) for number in range(100)}
     async with LocalBackend() as backend:
-        begun = anyio.current_time()
         assert await backend.find(directories) == set(directories)
-        assert anyio.current_time() - begun < 5
         await backend.cancel(directories)
         assert await ends(backend, 100) == sorted(directories)
     assert {reason(directory) for directory in directories.values()} == {"stopped"}
@@ -185,10 +183,16 @@ async def test_a_shim_that_is_just_being_born_holds_up_no_other_adoption(attempt
     locks = [hold_new(directory / SHIM_LOCK, boot_id().encode()) for directory in unborn]
     directories = {str(number): directory for number, directory in enumerate(unborn)}
     async with LocalBackend() as backend:
-        begun = anyio.current_time()
-        assert await backend.find(directories) == set(directories)
-        assert anyio.current_time() - begun < 10
+        alone = await seconds_to_find(backend, {"0": unborn[0]})
+        together = await seconds_to_find(backend, directories)
+        assert together < 8 * alone, "they are waited for one after the other"
         for lock in locks:
             os.close(lock)
         assert await ends(backend, 20) == sorted(directories)
     assert {recover(read_facts(directory)) for directory in unborn} == {NeverRan()}
+
+
+async def seconds_to_find(backend: LocalBackend, directories: dict[str, Path]) -> float:
+    begun = anyio.current_time()
+    assert await backend.find(directories) == set(directories)
+    return anyio.current_time() - begun
