@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ _NETWORK = frozenset(
 
 @contextlib.contextmanager
 def locked_home(lock: Path) -> Iterator[None]:
-    """Hold the lock of a home; raises `BusyError` if another daemon holds it.
+    """Hold the lock of a home; raises `BusyError` if another daemon holds it, `UnsupportedError` if it is no file.
 
     The file is never removed, for a lock on a removed file excludes nobody.  Somebody else may remove it, so the
     folder is locked as well.
@@ -26,6 +27,8 @@ def locked_home(lock: Path) -> Iterator[None]:
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     folder = os.open(lock.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise UnsupportedError(f"{lock} is no regular file: move it away")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -30,6 +30,7 @@ COMMANDS = {
     "resume": ("pausing", "start what waits again"),
     "status": ("status", "show how the daemon is"),
     "backup": ("backup", "copy the database into a file, while everything goes on"),
+    "doctor": ("doctor", "look the home over, and say what is wrong and what to do"),
     "config": ("status", "show each setting, its value and origin"),
     "daemon": ("daemon", "start, stop or look at the daemon"),
     "service": ("service", "make rund a service of your systemd"),

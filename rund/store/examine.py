@@ -37,8 +37,8 @@ def check_store(directories: Directories) -> None:
         raise DamagedStoreError(f"{what}: {kept}; {offer(directories, newest_backup(directories.backups))}")
 
 
-def find_damage(directories: Directories) -> str | None:
-    """What is wrong with the database, in words; None if nothing is."""
+def find_damage(directories: Directories, *, live: bool = False) -> str | None:
+    """What is wrong with the database, in words; None if nothing is.  ``live``: another process uses it."""
     path = directories.database
     beside = read_beside(directories.log_number)
     if not path.is_file() or not path.stat().st_size:
@@ -48,7 +48,7 @@ def find_damage(directories: Directories) -> str | None:
         return f"the database {path} is {'empty' if path.exists() else 'missing'}, but the home holds runs or had one"
     if directories.unfinished_change():
         return None  # SQLite undoes it
-    log_valid = _log_valid(directories.log)
+    log_valid = live or is_log(directories.log)
     if not log_valid:
         what = _head_damage(path)
         if what is not None:
@@ -59,7 +59,7 @@ def find_damage(directories: Directories) -> str | None:
 def offer(directories: Directories, backup: Backup | None) -> str:
     """What to do about a damaged database, where ``backup`` is the last one."""
     if backup is None:
-        return f"there is no backup in {directories.backups}: put one in place with `runctl doctor --restore FILE`"
+        return f"there is no backup in {directories.backups}: `runctl doctor --restore FILE` puts one in its place"
     made = datetime.fromtimestamp(backup.made, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M")
     return f"`runctl doctor --restore` puts the last backup, of {made}, in its place and keeps what is there"
 
@@ -79,7 +79,7 @@ def _head_damage(path: Path) -> str | None:
     return None
 
 
-def _log_valid(path: Path) -> bool:
+def is_log(path: Path) -> bool:
     """Whether there is a log that SQLite reads: else it takes it for none."""
     try:
         with path.open("rb") as file:

@@ -108,6 +108,15 @@ class RunReader(JournalReader):
         rows = self._connection.execute("SELECT status, runs FROM counts WHERE trash = ?", (int(trash),))
         return dict.fromkeys(Status, 0) | {Status(status): number for status, number in rows}
 
+    def all_damaged(self, *, unmarked: bool) -> dict[str, str]:
+        """The damaged runs, with what is wrong; ``unmarked``: also those not met before: every row is read."""
+        rows = self._connection.execute("SELECT id, damage FROM runs WHERE damage IS NOT NULL")
+        found = {str(run_id): str(damage) for run_id, damage in rows}
+        if unmarked:
+            every = self._connection.execute(f"SELECT {RUN_COLUMNS} FROM runs AS r")
+            found |= {run.id: run.damage for run in self._runs(every) if run.damage is not None}
+        return found
+
     def first_made(self) -> float | None:
         """When the oldest run was made; None if there is none."""
         row = self._connection.execute("SELECT created FROM runs ORDER BY key LIMIT 1").fetchone()

@@ -52,8 +52,10 @@ class Store:
 
     @property
     def fault(self) -> str | None:
-        """Why not everything can be written now; None if it can."""
-        return self._writer.fault
+        """Why not everything can be written or read now; None if it can."""
+        if not self.directories.database.exists():
+            return f"the database {self.directories.database} is gone: `runctl doctor` tells what to do"
+        return self._writer.fault or self.damage
 
     async def write(self, change: Callable[[Transaction], T], *, urgent: bool = False) -> T:
         """Carry out ``change`` in a transaction of its own; see `Writer.write`."""

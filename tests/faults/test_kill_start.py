@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,14 +37,24 @@ with locked_home(directories.lock):
 
 
 def preparing(home: Path, launcher: list[str]) -> int:
-    command = [*launcher, sys.executable, "-B", "-c", PREPARE, str(home)]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, timeout=DEADLINE, check=False).returncode
+    return run_python(launcher, "-c", PREPARE, str(home))
 
 
-def points_of(home: Path, trace: Path) -> list[KillPoint]:
-    """The points of the preparation of ``home``, which it carries out: all, or some that lie evenly over them."""
+def restoring(home: Path, launcher: list[str]) -> int:
+    return run_python(launcher, "-m", "rund.doctor", str(home), "restore", str(home.parent / "backup.db"))
+
+
+def run_python(launcher: list[str], *args: str) -> int:
+    command = [*launcher, sys.executable, "-B", *args]
+    return subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=DEADLINE, check=False
+    ).returncode
+
+
+def points_of(home: Path, trace: Path, work: Callable[[Path, list[str]], int] = preparing) -> list[KillPoint]:
+    """The points of ``work`` on ``home``, which is carried out: all, or some that lie evenly over them."""
     require_strace()
-    assert preparing(home, tracer(trace)) == 0
+    assert work(home, tracer(trace)) == 0
     first = next(
         line for line in trace.read_text(errors="replace").splitlines() if str(home) in line and "exec" not in line
     )
@@ -100,6 +111,35 @@ def test_a_migration_killed_anywhere_is_begun_again_or_was_whole(tmp_path: Path,
         assert connection.execute("PRAGMA user_version").fetchone()[0] == len(migrations()), point
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)], point
         connection.close()
+    assert killed > len(points) / 2
+    print(f"{killed} kills")
+
+
+def test_a_restoring_killed_anywhere_is_told_and_begun_again(tmp_path: Path) -> None:
+    make_home(tmp_path / "made", SCHEMAS[-1])
+    (tmp_path / "made" / "rund.db").rename(tmp_path / "backup.db")
+    backup = content(tmp_path / "backup.db")
+    damaged = b"damaged" * 1000
+
+    def damage(home: Path) -> Directories:
+        home.mkdir(mode=0o700)
+        prepare(Directories(home))
+        (home / "rund.db").write_bytes(damaged)
+        return Directories(home)
+
+    damage(tmp_path / "traced")
+    points = points_of(tmp_path / "traced", tmp_path / "calls", restoring)
+    killed = 0
+    for number, point in enumerate(points):
+        directories = damage(tmp_path / str(number))
+        killed += restoring(directories.home, point.launcher()) != 0
+        if find_damage(directories) is not None:
+            assert restoring(directories.home, []) == 0
+        prepare(directories)
+        assert content(directories.database) == backup, point
+        kept = [path.read_bytes() for path in (directories.home / "damaged").glob("*/rund.db")]
+        assert damaged in kept, f"{point}: what was damaged is kept"
+        assert not list((directories.home / "damaged").glob(".*")), "nothing half made is left"
     assert killed > len(points) / 2
     print(f"{killed} kills")
 
