@@ -130,7 +130,10 @@ async def _serve(
                 tasks.start_soon(executor.run)
                 tasks.start_soon(clean_up, store, halves)
                 tasks.start_soon(partial(back_up_daily, store, keep=settings.backups))
-                tasks.start_soon(door.serve, partial(serve, answerer=Dispatcher(context), limits=limits))
+                tasks.start_soon(
+                    door.serve,
+                    partial(serve, answerer=Dispatcher(context), limits=limits, is_closing=lambda: leaving.by_client),
+                )
                 if manager.watchdog is not None:
                     tasks.start_soon(beat, manager.alive, manager.watchdog / 2, store, executor)
                 manager.ready(f"serves {settings.home} with {settings.slots} slots")

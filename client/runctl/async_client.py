@@ -88,7 +88,7 @@ class AsyncClient:
 
     async def _open(self) -> AsyncConnection:
         path = await anyio.to_thread.run_sync(partial(answering_path, self._environ, start=self._start))
-        return await open_connection(path, self._environ)
+        return await open_connection(path, self._environ, start=self._start)
 
     async def run(self, operation: str | os.PathLike[str], **options: Unpack[RunOptions]) -> AsyncRun:
         """Make a run of ``operation``, or a batch where a flag has several values, and queue it."""

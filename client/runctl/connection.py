@@ -9,9 +9,11 @@ import _socket
 import os
 
 from runctl.exchange import Exchange
+from runctl.failures import NoDaemonError
 
 TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from typing import Any, Self
 
 _CHUNK = 262_144
@@ -20,12 +22,30 @@ _LONGEST_PATH = 107  # bytes that fit in sockaddr_un, without the closing 0
 
 
 class Connection:
-    """Asks and waits for the answer; several requests may be sent before the first answer is asked for."""
+    """Asks and waits for the answer; several requests may be sent before the first answer is asked for.
 
-    def __init__(self, stream: _socket.socket, path: str) -> None:
+    ``notice`` is called with a line for the user, where something takes longer than it should.
+    """
+
+    def __init__(self, stream: _socket.socket, path: str, notice: Callable[[str], None] | None = None) -> None:
         self.path = path  # of the daemon's socket
         self._stream = stream
         self._exchange = Exchange()
+        self._notice = notice
+        self._environ: Mapping[str, str] | None = None
+        self._start = False
+
+    def outlive_daemons(self, environ: Mapping[str, str], *, start: bool) -> None:
+        """From now on, when the daemon goes what has no answer is asked of the next one that ``environ`` means.
+
+        ``start``: this client may start one.
+        """
+        self._environ = environ
+        self._start = start
+
+    def release(self) -> _socket.socket:
+        """The stream, for somebody else to use and close."""
+        return self._stream
 
     @property
     def settled(self) -> bool:
@@ -47,18 +67,43 @@ class Connection:
 
     def answer(self, number: int) -> Any:  # noqa: ANN401 - what a method answers is typed where it is asked
         """The result of request ``number``; raises `rund.errors.RundError` for every answer but success."""
+        patience = None
         while not self._exchange.answered(number):
             self._stream.settimeout(_LOOK)
             try:
                 data = self._stream.recv(_CHUNK)
             except TimeoutError:
+                if patience is None:
+                    from runctl.patience import Patience
+
+                    patience = Patience(self.path, self._notice, waits=self._exchange.waits(number))
+                patience.lose(_LOOK)
                 continue
             except ConnectionResetError:
                 data = b""
             finally:
                 self._stream.settimeout(None)
-            self._exchange.receive(data)
+            patience = None
+            try:
+                self._exchange.receive(data)
+            except NoDaemonError as error:
+                self._begin_again(error)
         return self._exchange.take(number)
+
+    def _begin_again(self, error: NoDaemonError) -> None:
+        """Ask the next daemon what this one left without an answer; raises ``error`` where that cannot be."""
+        if self._environ is None:
+            raise error
+        data = self._exchange.begin_again(error)
+        from runctl.next_daemon import next_daemon
+
+        other = next_daemon(self._environ, error, start=self._start, notice=self._notice)
+        self._stream.close()
+        self._stream, self.path = other.release(), other.path
+        try:  # noqa: SIM105 - contextlib would cost the start
+            self._stream.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it will be met where its answer is waited for
 
     def call(self, method: str, **params: object) -> Any:  # noqa: ANN401 - what a method answers is typed where it is asked
         """Send a request and wait for its result; raises as `answer`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from runctl.failures import NoDaemonError
 from rund.errors import InternalError, InvalidError, RundError, error_from_text
 from rund.protocol import (
@@ -22,14 +24,34 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+# What may take as long as it does.  To ask it again changes nothing.
+WAITING = frozenset(("wait", "output", "events"))
+# A change is made under an id, so that to ask for it again gives the first answer and changes nothing more.
+_CHANGING = frozenset(("run", "restart", "start", "stop", "delete", "restore", "purge", "set", "pause", "resume"))
+_NEVER_AGAIN = frozenset(("shutdown", "subscribe", "unsubscribe"))  # of this daemon, or connection
+
+
+class _Asked:
+    """A request without an answer yet."""
+
+    __slots__ = ("again", "data", "method")
+
+    def __init__(self, method: str, data: bytes) -> None:
+        self.method = method
+        self.data = data
+        self.again = method not in _NEVER_AGAIN
+
+
 class Exchange:
     """One connection's requests, by number, and the answers that have come."""
 
     def __init__(self) -> None:
         self._protocol = Connection(CLIENT)
         self._last = 0
+        self._asked: dict[int, _Asked] = {}  # in the order sent
         self._open = 0  # requests whose answer has not been taken
         self._answers: dict[int, Response] = {}
+        self._stopped = False  # by a client, so that no other daemon is to be expected
         self._farewell: str | None = None  # why the daemon is about to close the connection
 
     @property
@@ -43,13 +65,32 @@ class Exchange:
         Params that are None are left out.  Raises `InvalidError` for what the wire cannot carry.
         """
         given = {name: value for name, value in params.items() if value is not None}
+        if method in _CHANGING:
+            given.setdefault("request_id", os.urandom(16).hex())
         try:
             data = encode_request(self._last + 1, method, [given])
         except EncodingError as error:
             raise InvalidError(f"{error.message}: give UTF-8 text, numbers, booleans, lists or None") from None
         self._last += 1
         self._open += 1
+        self._asked[self._last] = _Asked(method, data)
         return self._last, data
+
+    def waits(self, number: int) -> bool:
+        """Whether request ``number`` is of a kind that may take as long as it does."""
+        return self._asked[number].method in WAITING
+
+    def begin_again(self, error: NoDaemonError) -> bytes:
+        """What is to be sent to the next daemon, now that the connection has ended by ``error``: what has no answer.
+
+        Raises ``error`` if something of it was asked twice already, cannot be asked again, or the daemon was stopped.
+        """
+        if self._stopped or not all(asked.again for asked in self._asked.values()):
+            raise error
+        self._protocol = Connection(CLIENT)
+        for asked in self._asked.values():
+            asked.again = asked.method in WAITING
+        return b"".join(asked.data for asked in self._asked.values())
 
     def receive(self, data: bytes) -> None:
         """Take what was read from the daemon; ``b""`` is the end of its stream.
@@ -63,12 +104,17 @@ class Exchange:
                     raise self._closed()
                 if isinstance(message, Notification) and message.method == "error" and isinstance(message.params, list):
                     self._farewell = " ".join(map(str, message.params))
+                if isinstance(message, Notification) and message.method == "closing":
+                    self._stopped = True
                 if isinstance(message, Response):
                     self._answers[message.msgid] = message
+                    self._asked.pop(message.msgid, None)
         except ProtocolError as error:
             raise InternalError(f"what the daemon answered cannot be read: {error.message}") from None
 
     def _closed(self) -> RundError:
+        if self._stopped:
+            return NoDaemonError("the daemon was stopped: `runctl daemon start` starts it again")
         if self._farewell is None:
             return NoDaemonError("the daemon has closed the connection: its log tells why")
         return error_from_text(self._farewell)

@@ -11,33 +11,40 @@ from rund.errors import InvalidError
 
 TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from runctl.arguments import Arguments
 
 
 def reach_for(arguments: Arguments) -> Connection:
     """A connection to the daemon for a command that was given ``arguments``; raises as `reach`."""
-    return reach(os.environ, start=not arguments.flag("no-start"))
+    from runctl.screen import say
+
+    return reach(os.environ, start=not arguments.flag("no-start"), notice=say)
 
 
-def reach(environ: Mapping[str, str], *, start: bool = True) -> Connection:
+def reach(environ: Mapping[str, str], *, start: bool = True, notice: Callable[[str], None] | None = None) -> Connection:
     """A connection to the daemon that ``environ`` means, started if need be; raises `NoDaemonError` if there is none.
 
-    ``start`` False forbids to start one, and so does ``RUNCTL_NO_START`` set to anything but ``0`` or nothing.
+    When its daemon goes, it goes on with the next one.  ``start`` False forbids to start one, and so does
+    ``RUNCTL_NO_START`` set to anything but ``0`` or nothing.  ``notice``: see `Connection`.
     """
-    connection = connect(environ)
-    if connection is not None:
-        return connection
+    allowed = may_start(environ, start=start)
+    connection = connect(environ, notice) or _started(environ, allowed=allowed)
+    connection.outlive_daemons(environ, start=allowed)
+    return connection
+
+
+def _started(environ: Mapping[str, str], *, allowed: bool) -> Connection:
     folder = places.home(environ)
-    if not start or environ.get("RUNCTL_NO_START", "") not in ("", "0"):
+    if not allowed:
         raise NoDaemonError(f"no daemon answers for the home {folder}: start one with `runctl daemon start`")
     from runctl.launch import launch
 
     return launch(environ)
 
 
-def connect(environ: Mapping[str, str]) -> Connection | None:
+def connect(environ: Mapping[str, str], notice: Callable[[str], None] | None = None) -> Connection | None:
     """A connection to the daemon that ``environ`` means; None if none answers.
 
     Where ``RUND_HOME`` is set, the daemon is told and refuses if its home is another.
@@ -50,7 +57,7 @@ def connect(environ: Mapping[str, str]) -> Connection | None:
         except OSError as error:
             raise NoDaemonError(f"the socket {path} cannot be used: {error.strerror or error}") from None
         try:
-            return _greeted(Connection(stream, path), environ)
+            return _greeted(Connection(stream, path, notice), environ)
         except InvalidError:
             if environ.get("RUND_SOCKET"):
                 raise
@@ -82,7 +89,20 @@ def greeting(environ: Mapping[str, str]) -> dict[str, int | str] | None:
     return {"protocol": PROTOCOL, "home": places.home(environ)}
 
 
+def may_start(environ: Mapping[str, str], *, start: bool) -> bool:
+    """Whether a client that was told ``start`` may start a daemon, by what ``environ`` says."""
+    return start and environ.get("RUNCTL_NO_START", "") in ("", "0")
+
+
 def answering_path(environ: Mapping[str, str], *, start: bool) -> str:
     """The path of the socket at which the daemon answers, started if need be; raises as `reach`."""
     with reach(environ, start=start) as connection:
+        return connection.path
+
+
+def next_path(environ: Mapping[str, str], gone: NoDaemonError, *, start: bool) -> str:
+    """The path of the socket at which the daemon after one that is ``gone`` answers; raises as `next_daemon`."""
+    from runctl.next_daemon import next_daemon
+
+    with next_daemon(environ, gone, start=may_start(environ, start=start), notice=None) as connection:
         return connection.path

@@ -70,5 +70,5 @@ async def shutdown(context: Context, call: Call[ShutdownParams]) -> Reply:
             stop_runs(transaction, runs, context.now())
 
         await context.leaving.after_runs(stop_all)
-    context.leaving.told.set()
+    context.leaving.leave()
     return {}

@@ -27,11 +27,17 @@ class Leaving:
 
     def __init__(self, store: Store, broker: Broker, may_start: MayStart) -> None:
         self.told = anyio.Event()
+        self.by_client = False  # and not by a signal, after which another daemon is to be expected
         self._store = store
         self._broker = broker
         self._may_start = may_start
         self._asked = anyio.Event()
         self._idle = anyio.Event()
+
+    def leave(self) -> None:
+        """End now, for a client asks for it."""
+        self.by_client = True
+        self.told.set()
 
     async def after_runs(self, stop_all: Callable[[Transaction], None]) -> None:
         """Carry out ``stop_all``, start nothing more, and answer when all runs have ended and the daemon may.
@@ -44,12 +50,12 @@ class Leaving:
         try:
             with anyio.CancelScope(shield=True):
                 await self._store.write(stop_all, urgent=True)
+                self.by_client = True
                 self._asked.set()
         finally:
             if not self._asked.is_set():
                 self._may_start(allowed=True)
         await self._idle.wait()
-        self.told.set()
 
     async def see_runs_out(self) -> None:
         """When that was asked for, end the daemon as soon as no run is left; a task of the daemon's own."""

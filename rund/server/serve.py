@@ -8,6 +8,7 @@ import math
 import os
 import socket
 import struct
+from collections.abc import Callable
 
 import anyio
 import anyio.lowlevel
@@ -27,14 +28,20 @@ _THE_CLIENTS = frozenset((errno.ECONNABORTED, errno.EPROTO, errno.EPERM))  # of 
 _PAUSE = 0.02  # seconds, while descriptors are short
 
 
-async def serve(listener: socket.socket, answerer: Answerer, *, limits: ServerLimits) -> None:
-    """Serve clients of ``listener`` until cancelled.
+def _stays() -> bool:
+    return False
+
+
+async def serve(
+    listener: socket.socket, answerer: Answerer, *, limits: ServerLimits, is_closing: Callable[[], bool] = _stays
+) -> None:
+    """Serve clients of ``listener`` until cancelled; where ``is_closing`` then, they are told not to expect another.
 
     Raises OSError if the listener itself cannot be used.
     """
     listener.settimeout(0)
     reserve = _Reserve()
-    doorkeeper = _Doorkeeper(answerer, limits)
+    doorkeeper = _Doorkeeper(answerer, limits, is_closing)
     try:
         async with anyio.create_task_group() as tasks:
             while True:
@@ -51,8 +58,9 @@ async def serve(listener: socket.socket, answerer: Answerer, *, limits: ServerLi
 class _Doorkeeper:
     """Who is let in, and how many; a session's fault stays in it."""
 
-    def __init__(self, answerer: Answerer, limits: ServerLimits) -> None:
+    def __init__(self, answerer: Answerer, limits: ServerLimits, is_closing: Callable[[], bool]) -> None:
         self._answerer = answerer
+        self._is_closing = is_closing
         self._limits = limits
         self._clients = 0
         bounds = {Held.WAITING: limits.waiting_bytes, Held.SUBSCRIBED: limits.subscription_bytes}
@@ -82,7 +90,15 @@ class _Doorkeeper:
         self._clients += 1
         try:
             stream = Stream(client, write_seconds=self._limits.write_seconds)
-            await Session(stream, self._answerer, self._limits, ledger=self._ledger, gate=self._gate).serve()
+            session = Session(stream, self._answerer, self._limits, ledger=self._ledger, gate=self._gate)
+            try:
+                await session.serve()
+            except anyio.get_cancelled_exc_class():
+                if self._is_closing():
+                    stream.send_last(encode_notification("closing", ["the daemon was stopped by a client"]))
+                raise
+            finally:
+                stream.close()
         except anyio.get_cancelled_exc_class():
             # A handler that lets a cancellation out which no scope asked for would end the whole task group.
             if anyio.current_effective_deadline() == -math.inf:

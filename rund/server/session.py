@@ -58,7 +58,7 @@ class Session:
         self._tasks: anyio.abc.TaskGroup
 
     async def serve(self) -> None:
-        """Answer until either side ends it; closes the stream."""
+        """Answer until either side ends it; who made the stream closes it."""
         try:
             async with anyio.create_task_group() as self._tasks:
                 try:
@@ -72,7 +72,6 @@ class Session:
                     self._tasks.cancel_scope.cancel()
         finally:
             self._account.close()
-            self._stream.close()
 
     async def notify(self, method: str, params: list[Any]) -> None:
         """Send a notification; returns when it is written.  Raises `PeerGoneError`, `EncodingError`."""
