@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rund.errors import InvalidError, RundError, error_text
-from rund.protocol import CLOSED, NEED_DATA, SERVER, Connection, Request, encode_response
+from rund.protocol import CLOSED, NEED_DATA, SERVER, Connection, Request, encode_notification, encode_response
 
 PATIENCE = 60.0  # seconds until a test gives up
 ID = "6d0f7a11" + "0" * 24
@@ -28,6 +28,7 @@ class FakeDaemon:
         self.path = path
         self.answers: dict[str, Any] = {}
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.request_ids: list[str | None] = []  # of what was asked
         self.connections = 0
         self.on_close: Callable[[], None] = lambda: None
         self._clients: list[socket.socket] = []
@@ -40,11 +41,13 @@ class FakeDaemon:
     def methods(self) -> list[str]:
         return [method for method, _ in self.asked]
 
-    def hang_up(self) -> None:
-        """End every connection, as a daemon that stops."""
+    def hang_up(self, *, stopped: bool = True) -> None:
+        """End every connection, as a daemon that a client has stopped, or else as one that was killed."""
         clients, self._clients = self._clients, []
         for client in clients:
             with suppress(OSError):  # the client was first
+                if stopped:
+                    client.sendall(encode_notification("closing", ["the daemon was stopped by a client"]))
                 client.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
@@ -80,6 +83,7 @@ class FakeDaemon:
                 elif isinstance(message, Request):
                     assert isinstance(message.params, list)
                     (params,) = message.params or [{}]
+                    self.request_ids.append(params.pop("request_id", None))
                     self.asked.append((message.method, params))
                     if message.method in ("wait", "output", "events"):
                         self._start(self._reply, client, message, params)

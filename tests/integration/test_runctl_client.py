@@ -142,7 +142,7 @@ def test_errors_are_those_of_rund_and_leave_the_connection_usable(daemon: FakeDa
 
 def test_a_daemon_that_hangs_up_within_a_call_is_told(daemon: FakeDaemon) -> None:
     daemon.answers["pause"] = lambda **_: daemon.hang_up()
-    with runctl.connect() as rund, pytest.raises(runctl.NoDaemonError, match="closed the connection"):
+    with runctl.connect() as rund, pytest.raises(runctl.NoDaemonError, match="was stopped"):
         rund.pause()
 
 
