@@ -80,8 +80,8 @@ class Point:
         store = Store(self.directories, broker.ring)
         try:
             async with LocalBackend(launcher=self.launcher) as backend:
-                launcher = Launcher(self.directories, socket="/nowhere", grace=5.0, slots=1, output_limit=None)
-                executor = Executor(store, backend, broker, launcher, slots=1)
+                launcher = Launcher(self.directories, socket="/nowhere", grace=5.0, slots=1, output_limit=0)
+                executor = Executor(store, backend, broker, launcher, slots=1, most=10)
                 await store.write(lambda transaction: self._queue(transaction, add_run(transaction, 1)))
                 with anyio.fail_after(PATIENCE):
                     async with anyio.create_task_group() as tasks:

@@ -83,8 +83,8 @@ async def test_an_attempt_that_never_ran_leaves_nothing_and_its_run_waits_and_st
 ) -> None:
     broker, backend = Broker(), RefusingBackend()
     async with open_store(directories, broker) as store:
-        launcher = Launcher(directories, socket="/nowhere", grace=1.0, slots=1, output_limit=None)
-        executor = Executor(store, backend, broker, launcher, slots=1)
+        launcher = Launcher(directories, socket="/nowhere", grace=1.0, slots=1, output_limit=0)
+        executor = Executor(store, backend, broker, launcher, slots=1, most=10)
         await store.write(lambda transaction: pending(transaction, add_run(transaction, 1)))
         with anyio.fail_after(PATIENCE):
             async with anyio.create_task_group() as tasks:
