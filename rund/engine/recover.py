@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,6 +39,7 @@ class Ended:
     stopped: float
     usage: Usage
     core: bool
+    scalars: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,7 @@ def recover(facts: AttemptFacts) -> Finding:
     if facts.shim_alive:
         return Alive()
     if facts.exit is not None:
-        return _end(facts.exit)
+        return _end(facts.exit, facts.scalars)
     if facts.trial_alive:
         return Alive()
     if not facts.same_boot:
@@ -92,7 +94,7 @@ def recover(facts: AttemptFacts) -> Finding:
     return NeverRan(fault=facts.fault)
 
 
-def _end(record: ExitRecord) -> Ended:
+def _end(record: ExitRecord, scalars: Mapping[str, float]) -> Ended:
     status, reason = _verdict(record)
     executed = record.exec_errno is None
     return Ended(
@@ -104,6 +106,7 @@ def _end(record: ExitRecord) -> Ended:
         stopped=record.ended,
         usage=record.usage,
         core=record.core,
+        scalars=scalars,
     )
 
 

@@ -32,9 +32,9 @@ class Sighting:
         return isinstance(self.finding, Alive)
 
 
-def look(directory: Path) -> Sighting:
-    """What the attempt in ``directory`` is now; whoever asks closes the pidfd."""
-    facts = read_facts(directory)
+def look(directory: Path, boot: str | None = None) -> Sighting:
+    """What the attempt in ``directory`` is now; whoever asks closes the pidfd.  ``boot`` as `read_facts` has it."""
+    facts = read_facts(directory, boot=boot)
     finding = recover(facts)
     return Sighting(
         finding=finding,

@@ -12,6 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from rund.engine.recover import Finding
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
@@ -61,6 +63,6 @@ class Backend(Protocol):
         """
         ...
 
-    async def ended(self) -> list[str]:
-        """Wait until attempts have ended, and answer their tokens, each once; their facts are in their files."""
+    async def ended(self) -> dict[str, Finding]:
+        """Wait until attempts have ended, and answer what became of them, each once, by token: as their files tell."""
         ...

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping
 from functools import partial
-from pathlib import Path
-from typing import Final
 
 from rund.clock import now
 from rund.engine import lifecycle
 from rund.engine.lifecycle import End
 from rund.engine.recover import Alive, Ended, Finding, Lost, NeverRan, recover
 from rund.executor.facts import read_facts
-from rund.executor.framing import OUTPUT
-from rund.executor.locks import open_plain
-from rund.executor.persist import learn, persist
+from rund.executor.persist import learn
 from rund.model.event import EventKind
 from rund.model.run import Attempt, Run
 from rund.model.status import Status
-from rund.operations.scalars import read_scalars
 from rund.store.reader import Reader
 from rund.store.store import Store
 from rund.store.transaction import Transaction
 from rund.threads import in_thread
 
 Outcome = NeverRan | Lost | End
-_SCALARS_READ: Final = 1_048_576  # bytes at the end of an output in which scalars are looked for
 
 
 def token_of(run: Run) -> str:
@@ -41,25 +34,16 @@ class Ends:
         self._store = store
 
     async def outcomes(self, tokens: Collection[str]) -> dict[str, Outcome]:
-        """What became of attempts; one of which nobody can tell yet is left out."""
+        """What became of attempts that nobody watches; one of which nobody can tell yet is left out."""
         boots = await learn(self._store, partial(_boots, tokens=tokens))
-        findings = await in_thread(self._findings, boots)
-        return {token: outcome for token, outcome in findings.items() if not isinstance(outcome, Alive)}
+        return outcomes_of(await in_thread(self._findings, boots))
 
-    async def record(self, outcomes: Mapping[str, Outcome]) -> None:
+    def _findings(self, boots: Mapping[str, str | None]) -> dict[str, Finding]:
+        attempt = self._store.directories.attempt
+        return {token: recover(read_facts(attempt(token), boot=boot)) for token, boot in boots.items()}
+
+    def record_in(self, transaction: Transaction, outcomes: Mapping[str, Outcome]) -> None:
         """Record outcomes, each once however often it is told."""
-        if outcomes:
-            await persist(self._store, partial(self._apply, outcomes=outcomes))
-
-    def _findings(self, boots: Mapping[str, str | None]) -> dict[str, Outcome | Alive]:
-        return {token: self._finding(token, boot) for token, boot in boots.items()}
-
-    def _finding(self, token: str, boot: str | None) -> Outcome | Alive:
-        directory = self._store.directories.attempt(token)
-        finding: Finding = recover(read_facts(directory, boot=boot))
-        return _end(finding, _scalars(directory / OUTPUT)) if isinstance(finding, Ended) else finding
-
-    def _apply(self, transaction: Transaction, *, outcomes: Mapping[str, Outcome]) -> None:
         changes: list[tuple[Run, Run]] = []
         for token, outcome in outcomes.items():
             run = transaction.find(_run_id(token))
@@ -141,7 +125,16 @@ def _run_id(token: str) -> str:
     return token.partition("-")[0]
 
 
-def _end(found: Ended, scalars: dict[str, float]) -> End:
+def outcomes_of(findings: Mapping[str, Finding]) -> dict[str, Outcome]:
+    """What became of attempts, as it is recorded; one that is alive is left out."""
+    return {
+        token: _end(finding) if isinstance(finding, Ended) else finding
+        for token, finding in findings.items()
+        if not isinstance(finding, Alive)
+    }
+
+
+def _end(found: Ended) -> End:
     return End(
         status=found.status,
         reason=found.reason,
@@ -150,19 +143,5 @@ def _end(found: Ended, scalars: dict[str, float]) -> End:
         started=found.started,
         stopped=found.stopped,
         usage=found.usage,
-        scalars=scalars,
+        scalars=dict(found.scalars),
     )
-
-
-def _scalars(path: Path) -> dict[str, float]:
-    try:
-        descriptor = open_plain(path)
-    except OSError:
-        return {}
-    try:
-        begin = max(0, os.fstat(descriptor).st_size - _SCALARS_READ)
-        return read_scalars(os.pread(descriptor, _SCALARS_READ, begin).decode("utf-8", "replace"))
-    except OSError:
-        return {}
-    finally:
-        os.close(descriptor)

@@ -4,14 +4,17 @@ Rules:
 
 - The store is asked anew at each bell, so that a daemon that comes back goes on where the last one was.
 - The intent to start is committed before anything is started, and the end before it is told.
+- What starts in the slots of those that have ended is recorded with their ends, in one transaction.
 - Starts, stops and ends go on side by side: a long queue delays no stop.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 
 import anyio
 
@@ -19,12 +22,13 @@ from rund.broker import Broker
 from rund.engine.recover import NeverRan
 from rund.errors import FullError, InternalError
 from rund.executor.backend import Backend
-from rund.executor.ending import Ends, Outcome, token_of
+from rund.executor.ending import Ends, Outcome, outcomes_of, token_of
 from rund.executor.launch import Launcher
-from rund.executor.persist import RETRY, learn
-from rund.executor.starting import Starts
+from rund.executor.persist import RETRY, learn, persist
+from rund.executor.starting import Claimed, Claims, Starts
 from rund.store.cleaning import remove_garbage
 from rund.store.store import Store
+from rund.store.transaction import Transaction
 
 _log = logging.getLogger(__name__)
 _RECOVERY = 5.0  # seconds that recording may take before clients are served: a full disk hinders no reading
@@ -43,7 +47,12 @@ class Executor:
         self._ends = Ends(store)
         self._starts_again = 0.0  # the loop's time from which starts are tried again
         self._told: str | None = None  # why starts wait, as it was logged last
-        self._turn = math.inf  # the loop's time at which the present turn began
+        self._turns: dict[str, float] = {}  # the loop's times at which present turns began
+        self._claimed: list[Claimed] = []  # to be handed over
+        self._some_claimed = anyio.Event()
+        self._working = False  # what is claimed will be handed over
+        self._full = False  # nothing can start until an end is recorded
+        self._seen_stops: int | None = None  # the store's number of stops when they were last looked for
         self._cancelled: set[str] = set()
         self._unknown: set[str] = set()  # tokens of which nobody can tell yet what became of them
         self._some_unknown = anyio.Event()
@@ -61,7 +70,7 @@ class Executor:
         alive = await self._find(tokens)
         over = set(tokens) - alive
         with anyio.move_on_after(_RECOVERY):
-            await self._record(over)
+            await self._record_those(over)
             over = set()
         self._note_unknown(over)
         if tokens:
@@ -69,46 +78,72 @@ class Executor:
 
     async def run(self) -> None:
         """Work until cancelled; runs go on without it."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._watch_ends)
-            tasks.start_soon(self._watch_stops)
-            tasks.start_soon(self._look_again)
-            tasks.start_soon(self._remove_garbage)
-            while True:
-                bell = self._broker.bell
-                self._turn = anyio.current_time()
-                started = await self._start_some()
-                self._turn = math.inf
-                if not started:
-                    with anyio.CancelScope(deadline=self._starts_again or math.inf):
-                        await bell.wait()
+        self._working = True
+        self._starts.open()
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._watch_ends)
+                tasks.start_soon(self._watch_stops)
+                tasks.start_soon(self._look_again)
+                tasks.start_soon(self._hand_over)
+                tasks.start_soon(self._remove_garbage)
+                while True:
+                    bell = self._broker.bell
+                    if not await self._claim():
+                        with anyio.CancelScope(deadline=self._starts_again or math.inf):
+                            await bell.wait()
+        finally:
+            self._starts.close()
 
     def turn(self) -> float:
-        """Seconds since the present turn of starts began; 0 while there is none."""
-        return max(0.0, anyio.current_time() - self._turn)
+        """Seconds since the longest of the present turns of starts began; 0 while there is none."""
+        return max((anyio.current_time() - begun for begun in self._turns.values()), default=0.0)
 
-    async def _start_some(self) -> bool:
-        """Start some of what may start; whether there was any."""
-        if self._starts.closing or anyio.current_time() < self._starts_again:
+    @contextlib.contextmanager
+    def _a_turn(self, name: str) -> Iterator[None]:
+        self._turns[name] = anyio.current_time()
+        try:
+            yield
+        finally:
+            del self._turns[name]
+
+    def _may_start(self) -> bool:
+        return self._working and not self._starts.closing and anyio.current_time() >= self._starts_again
+
+    async def _claim(self) -> bool:
+        """Claim what may start; whether there was any."""
+        if self._full or not self._may_start():
             return False
         self._starts_again = 0.0
         try:
-            claimed = await self._starts.claim()
+            with self._a_turn("claim"):
+                claims = await self._starts.claim()
         except (FullError, InternalError) as error:
             self._back_off(error.message)
             return False
-        if not claimed:
-            return False
-        outcomes = await self._starts.submit(claimed)
-        if len(outcomes) < len(claimed):
-            self._told = None
-        self._back_off_from(outcomes)
-        self._turn = math.inf  # what is to be written waits for room as long as it must
-        await self._write(outcomes)
-        await self._stop_stopping()  # what was asked to stop while it was being started
-        return True
+        self._take(claims)
+        return bool(claims.claimed)
 
-    def _back_off_from(self, outcomes: dict[str, Outcome]) -> None:
+    def _take(self, claims: Claims) -> None:
+        self._full = claims.full
+        if claims.claimed:
+            self._claimed += claims.claimed
+            self._some_claimed.set()
+
+    async def _hand_over(self) -> None:
+        while True:
+            await self._some_claimed.wait()
+            self._some_claimed = anyio.Event()
+            claimed, self._claimed = self._claimed, []
+            with self._a_turn("hand over"):
+                outcomes = await self._starts.submit(claimed)
+            if len(outcomes) < len(claimed):
+                self._told = None
+            # Before anything is written, which may wait: what was asked to stop while it was being started.
+            await self._stop_stopping()
+            await self._record(outcomes)
+
+    def _back_off_from(self, outcomes: Mapping[str, Outcome]) -> None:
         for token, outcome in outcomes.items():
             if isinstance(outcome, NeverRan):
                 self._back_off(outcome.fault or f"run {token[:8]} never ran")
@@ -127,17 +162,21 @@ class Executor:
 
     async def _stop_stopping(self) -> None:
         """Carry through the stops that are recorded, also those of an earlier daemon."""
+        stops = self._store.stops
+        if stops == self._seen_stops:
+            return
         stopping = await learn(self._store, lambda reader: {token_of(run) for run in reader.running() if run.stopping})
         self._cancelled &= stopping
-        if stopping - self._cancelled:
-            # What is not handed over yet is stopped when it is.
-            asked = (stopping - self._cancelled) & (await self._backend.snapshot()).keys()
-            self._cancelled |= asked
+        asked = (stopping - self._cancelled) & (await self._backend.snapshot()).keys()
+        self._cancelled |= asked
+        # What is not handed over yet is stopped when it is: it is looked for again then.
+        self._seen_stops = stops if stopping <= self._cancelled else None
+        if asked:
             await self._backend.cancel(asked)
 
     async def _watch_ends(self) -> None:
         while True:
-            await self._record(await self._backend.ended())
+            await self._record(outcomes_of(await self._backend.ended()))
 
     async def _look_again(self) -> None:
         """Look again for attempts of which nobody could tell whether they are alive: no descriptors were left, say."""
@@ -147,22 +186,35 @@ class Executor:
             unknown, self._unknown = self._unknown, set()
             self._some_unknown = anyio.Event()
             alive = await self._find(unknown)
-            await self._record(unknown - alive)
+            await self._record_those(unknown - alive)
 
     async def _find(self, tokens: Collection[str]) -> set[str]:
         directories = self._store.directories
         return await self._backend.find({token: directories.attempt(token) for token in tokens})
 
-    async def _record(self, tokens: Collection[str]) -> None:
+    async def _record_those(self, tokens: Collection[str]) -> None:
+        """Record what became of attempts that nobody watches; those of which nobody can tell are kept."""
         outcomes = await self._ends.outcomes(tokens)
-        self._back_off_from(outcomes)
-        await self._write(outcomes)
+        await self._record(outcomes)
         self._note_unknown(set(tokens) - outcomes.keys())
 
-    async def _write(self, outcomes: dict[str, Outcome]) -> None:
-        await self._ends.record(outcomes)
+    async def _record(self, outcomes: Mapping[str, Outcome]) -> None:
+        """Record outcomes, and what starts in their slots."""
+        if not outcomes:
+            return
+        self._back_off_from(outcomes)
+        both = partial(self._record_in, outcomes=outcomes, claim=self._may_start())
+        try:
+            claims = await self._store.write(both, urgent=True)
+        except (FullError, InternalError):  # nothing that hinders a start keeps an end from being recorded
+            claims = await persist(self._store, partial(self._record_in, outcomes=outcomes, claim=False))
+        self._take(claims)
         if any(isinstance(outcome, NeverRan) for outcome in outcomes.values()):
             self._some_garbage.set()
+
+    def _record_in(self, transaction: Transaction, *, outcomes: Mapping[str, Outcome], claim: bool) -> Claims:
+        self._ends.record_in(transaction, outcomes)
+        return self._starts.claim_in(transaction) if claim else Claims()
 
     async def _remove_garbage(self) -> None:
         """Remove the folders of attempts that never ran: nobody else does before the next daemon."""

@@ -13,14 +13,17 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from rund.executor.framing import EXIT, RECORD_SIZE, SHIM_LOCK, STARTED, TRIAL_LOCK, DamagedRecordError
+from rund.executor.framing import EXIT, OUTPUT, RECORD_SIZE, SHIM_LOCK, STARTED, TRIAL_LOCK, DamagedRecordError
 from rund.executor.locks import NotAFileError, boot_id, is_held, open_plain
 from rund.executor.records import read_exit, read_start
 from rund.model.facts import AttemptFacts
+from rund.operations.scalars import read_scalars
 
 _Value = TypeVar("_Value")
+
+_SCALARS_READ: Final = 1_048_576  # bytes at the end of an output in which scalars are looked for
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # of this process, not of what it looks at
 
@@ -57,6 +60,7 @@ def read_facts(directory: Path, *, boot: str | None = None) -> AttemptFacts:
         exit=exit_record,
         same_boot=(boots | {known for known in (written, boot) if known}) == {boot_id()},
         fault=fault,
+        scalars={} if shim_alive or exit_record is None else _scalars(directory / OUTPUT),
         damaged=tuple(damaged),
     )
 
@@ -108,3 +112,17 @@ def _note(path: Path, error: OSError, damaged: list[str]) -> None:
     if error.errno in _EXHAUSTED:
         raise _CannotTellError(note) from None
     damaged.append(note)
+
+
+def _scalars(output: Path) -> dict[str, float]:
+    try:
+        descriptor = open_plain(output)
+    except OSError:
+        return {}
+    try:
+        begin = max(0, os.fstat(descriptor).st_size - _SCALARS_READ)
+        return read_scalars(os.pread(descriptor, _SCALARS_READ, begin).decode("utf-8", "replace"))
+    except OSError:
+        return {}
+    finally:
+        os.close(descriptor)

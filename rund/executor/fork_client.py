@@ -29,6 +29,10 @@ class UnknownOutcomeError(Exception):
     """A shim may have been forked; the attempt's files tell."""
 
 
+class _NoServerError(Exception):
+    """There is no fork server, and nothing was sent to one; the message says why."""
+
+
 class ForkClient:
     """One fork server, started when it is first needed and again if it died.  Not for several threads at once."""
 
@@ -44,27 +48,29 @@ class ForkClient:
         """Of the fork server, None while there is none."""
         return self._process.pid if self._process is not None else None
 
-    def fork_shim(self, request: bytes, lock: int) -> int:
-        """Have a shim forked that holds ``lock``; answers a pidfd of it.
+    def fork_shims(self, requests: Sequence[tuple[bytes, int]]) -> list[int | RefusedError | UnknownOutcomeError]:
+        """Have a shim forked for each request that holds the lock beside it; answers a pidfd of each, or why not.
 
-        Raises `RefusedError` or `UnknownOutcomeError`.
+        The locks are closed.
         """
+        left = [lock for _, lock in requests]  # each keeps a place for a pidfd: one that cannot be received is lost
+        outcomes: list[int | RefusedError | UnknownOutcomeError] = []
         try:
             channel = self._running()
-            # Keeps a place for the pidfd: one that cannot be received would be lost with its shim alive.
-            reserve = os.dup(lock)
-        except OSError as error:
-            raise RefusedError(f"could not start a process for it: {str(error.strerror or error).lower()}") from None
-        try:
-            socket.send_fds(channel, [LENGTH.pack(len(request))], [lock])
-            channel.sendall(request)
-            channel.recv(ANSWER.size, socket.MSG_PEEK)
-        except OSError as error:
+            for request, lock in requests:
+                socket.send_fds(channel, [LENGTH.pack(len(request))], [lock])
+                channel.sendall(request)
+            while left:
+                channel.recv(ANSWER.size, socket.MSG_PEEK)
+                os.close(left.pop(0))
+                outcomes.append(self._received(channel))
+        except _NoServerError as error:
+            outcomes += [RefusedError(str(error)) for _ in requests]
+        except OSError:
             self._give_up()
-            raise UnknownOutcomeError from error
-        finally:
-            os.close(reserve)
-        return self._receive_answer(channel)
+        for lock in left:
+            os.close(lock)
+        return outcomes + [UnknownOutcomeError() for _ in requests[len(outcomes) :]]
 
     def close(self) -> None:
         """End the fork server; shims are left alone."""
@@ -80,6 +86,14 @@ class ForkClient:
             self._process = None
 
     def _running(self) -> socket.socket:
+        """The channel to a server that runs; raises `_NoServerError`."""
+        try:
+            return self._ready()
+        except OSError as error:
+            reason = str(error.strerror or error).lower()
+            raise _NoServerError(f"could not start a process for it: {reason}") from None
+
+    def _ready(self) -> socket.socket:
         if self._process is not None and self._process.poll() is not None:
             self._give_up()
         if self._channel is None:
@@ -106,16 +120,12 @@ class ForkClient:
             on_failure.pop_all()
         self._channel = ours
 
-    def _receive_answer(self, channel: socket.socket) -> int:
+    def _received(self, channel: socket.socket) -> int | RefusedError | UnknownOutcomeError:
+        """The next answer; raises `OSError` if there will be none."""
         room = socket.CMSG_SPACE(array.array("i").itemsize)
-        try:
-            data, ancillary, _, _ = channel.recvmsg(ANSWER.size, room, socket.MSG_CMSG_CLOEXEC)
-        except OSError as error:
-            self._give_up()
-            raise UnknownOutcomeError from error
+        data, ancillary, _, _ = channel.recvmsg(ANSWER.size, room, socket.MSG_CMSG_CLOEXEC)
         if len(data) != ANSWER.size:
-            self._give_up()
-            raise UnknownOutcomeError
+            raise ConnectionResetError
         answer = ANSWER.unpack(data)[0]
         pidfds = array.array("i")
         for _, _, passed in ancillary:
@@ -123,8 +133,8 @@ class ForkClient:
         if answer == FORKED and pidfds:
             return pidfds[0]
         if answer in (FORKED, FORKED_UNSEEN):
-            raise UnknownOutcomeError
-        raise RefusedError(f"could not start a process for it: {os.strerror(answer).lower()}")
+            return UnknownOutcomeError()
+        return RefusedError(f"could not start a process for it: {os.strerror(answer).lower()}")
 
     def _give_up(self) -> None:
         """Make sure that the server is gone, and with it what it holds of the locks that were sent to it."""

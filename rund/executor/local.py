@@ -11,12 +11,14 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import select
 import signal
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -24,13 +26,14 @@ from typing import Final, Self
 import anyio
 import anyio.abc
 
-from rund.engine.recover import Lost, NeverRan
+from rund.engine.recover import Finding, Lost, NeverRan
 from rund.executor.adoption import Sighting, bound_output, end_hanging_execution, look, signal_orphans
 from rund.executor.backend import State, Submission
 from rund.executor.fork_client import ForkClient, RefusedError, UnknownOutcomeError
 from rund.executor.framing import SHIM_LOCK
 from rund.executor.locks import boot_id, hold_new
 from rund.executor.shim_request import ShimRequest, encode_request
+from rund.executor.worker import Worker
 from rund.threads import in_thread
 
 _LOOK_AGAIN: Final = (0.02, 1.0)  # seconds between looks at what has no pidfd, at first and at most
@@ -58,11 +61,14 @@ class LocalBackend:
         """
         self._client = ForkClient(launcher=launcher, soft_nofile=soft_nofile)
         self._output_limit = output_limit
-        self._submitting = anyio.CapacityLimiter(1)
+        self._hands = Worker("rund-hands")  # hands attempts over
+        self._eyes = Worker("rund-eyes")  # looks at those that have lost their shim
         self._looking = anyio.CapacityLimiter(_LOOKERS)
         self._watched: dict[str, _Watched] = {}
         self._by_pidfd: dict[int, str] = {}
-        self._ended: list[str] = []
+        self._shimless: list[str] = []  # tokens of those whose shim has just ended
+        self._some_shimless = anyio.Event()
+        self._ended: dict[str, Finding] = {}
         self._bell = anyio.Event()
         self._resources = contextlib.AsyncExitStack()
         self._epoll: select.epoll
@@ -71,11 +77,18 @@ class LocalBackend:
     async def __aenter__(self) -> Self:
         boot_id()  # now, not when descriptors are short
         async with contextlib.AsyncExitStack() as stack:
+            self._hands.start()
             stack.push_async_callback(self._close_client)
+            stack.callback(self._eyes.close)
+            self._eyes.start()
             self._epoll = stack.enter_context(select.epoll())
             stack.callback(self._close_pidfds)
+            # It stays registered: to do that for each end would cost more than the rest.
+            loop = asyncio.get_running_loop()
+            loop.add_reader(self._epoll.fileno(), self._take_pidfds)
+            stack.callback(loop.remove_reader, self._epoll.fileno())
             self._tasks = await stack.enter_async_context(anyio.create_task_group())
-            self._tasks.start_soon(self._watch_pidfds)
+            self._tasks.start_soon(self._watch_shimless)
             self._resources = stack.pop_all()
         return self
 
@@ -93,21 +106,21 @@ class LocalBackend:
     async def submit(self, attempts: Sequence[Submission]) -> dict[str, str]:
         """Start them; see `rund.executor.backend.Backend.submit`."""
         refused: dict[str, str] = {}
-        for attempt in attempts:
-            try:
-                # Not abandoned when it is cancelled: the pidfd would be lost.
-                pidfd = await in_thread(self._launch, attempt, limiter=self._submitting)
-            except RefusedError as error:
-                refused[attempt.token] = str(error)
-            except UnknownOutcomeError:
+        outcomes = await self._hands.do(partial(self._launch, attempts))
+        for attempt, outcome in zip(attempts, outcomes, strict=True):
+            if isinstance(outcome, int):
+                self._watch(attempt.token, attempt.directory, attempt.grace, outcome)
+            elif isinstance(outcome, RefusedError):
+                refused[attempt.token] = str(outcome)
+        # Only when the others are watched: this may take a while.
+        for attempt, outcome in zip(attempts, outcomes, strict=True):
+            if isinstance(outcome, UnknownOutcomeError):
                 with anyio.CancelScope(shield=True):
-                    sighting = await self._settle(attempt.token, attempt.directory)
+                    sighting = await self._settle(attempt.token, attempt.directory, boot=boot_id())
                 if isinstance(sighting.finding, NeverRan):
                     refused[attempt.token] = sighting.finding.fault or "the process that was to start it ended"
                 elif not sighting.alive:
-                    self._report(attempt.token)
-            else:
-                self._watch(attempt.token, attempt.directory, attempt.grace, pidfd)
+                    self._report(attempt.token, sighting.finding)
         return refused
 
     async def find(self, attempts: Mapping[str, Path]) -> set[str]:
@@ -134,43 +147,50 @@ class LocalBackend:
             if watched.pidfd is not None:
                 self._stop(watched, watched.pidfd)
 
-    async def ended(self) -> list[str]:
+    async def ended(self) -> dict[str, Finding]:
         """Wait for ends; see `rund.executor.backend.Backend.ended`."""
         while not self._ended:
             await self._bell.wait()
-        tokens, self._ended = self._ended, []
+        findings, self._ended = self._ended, {}
         self._bell = anyio.Event()
-        return tokens
+        return findings
 
-    def _launch(self, attempt: Submission) -> int:
-        """A pidfd of its new shim; raises `RefusedError` or `UnknownOutcomeError`."""
-        request = _request(attempt)
-        try:
-            lock = hold_new(attempt.directory / SHIM_LOCK, f"{boot_id()}\n".encode())
-        except FileExistsError:
-            raise UnknownOutcomeError from None
-        except OSError as error:
-            raise RefusedError(f"could not make its lock: {str(error.strerror or error).lower()}") from None
-        try:
-            return self._client.fork_shim(request, lock)
-        finally:
-            os.close(lock)
+    def _launch(self, attempts: Sequence[Submission]) -> list[int | RefusedError | UnknownOutcomeError]:
+        """A pidfd of each attempt's new shim, or why there is none."""
+        outcomes: dict[str, int | RefusedError | UnknownOutcomeError] = {}
+        ready: list[tuple[str, bytes, int]] = []
+        for attempt in attempts:
+            try:
+                lock = hold_new(attempt.directory / SHIM_LOCK, f"{boot_id()}\n".encode())
+            except FileExistsError:
+                outcomes[attempt.token] = UnknownOutcomeError()
+            except OSError as error:
+                reason = str(error.strerror or error).lower()
+                outcomes[attempt.token] = RefusedError(f"could not make its lock: {reason}")
+            else:
+                ready.append((attempt.token, _request(attempt), lock))
+        answers = self._client.fork_shims([(request, lock) for _, request, lock in ready])
+        outcomes |= {token: answer for (token, *_), answer in zip(ready, answers, strict=True)}
+        return [outcomes[attempt.token] for attempt in attempts]
 
-    async def _settle(self, token: str, directory: Path) -> Sighting:
-        """Find out what an attempt of unknown state is, and watch it if it is alive."""
-        sighting = await self._look(directory)
+    async def _settle(self, token: str, directory: Path, *, boot: str | None = None) -> Sighting:
+        """Find out what an attempt of unknown state is, and watch it if it is alive.
+
+        ``boot``: the boot in which it was submitted, if that is known.
+        """
+        sighting = await self._look(directory, boot)
         with anyio.move_on_after(_ADOPTION_PATIENCE):
             while sighting.alive and sighting.pidfd is None and not sighting.orphaned:
                 await anyio.sleep(_LOOK_AGAIN[0])
-                sighting = await self._look(directory)
+                sighting = await self._look(directory, boot)
         if sighting.alive:
             self._watch(token, directory, _GRACE if sighting.grace is None else sighting.grace, sighting.pidfd)
-        elif sighting.pidfd is not None:
-            os.close(sighting.pidfd)
+        else:
+            _close(sighting.pidfd)
         return sighting
 
-    async def _look(self, directory: Path) -> Sighting:
-        return await in_thread(look, directory, limiter=self._looking)
+    async def _look(self, directory: Path, boot: str | None) -> Sighting:
+        return await in_thread(look, directory, boot, limiter=self._looking)
 
     def _watch(self, token: str, directory: Path, grace: float, pidfd: int | None) -> None:
         watched = self._watched.setdefault(token, _Watched(directory=directory, grace=grace))
@@ -193,27 +213,41 @@ class LocalBackend:
             with contextlib.suppress(OSError):
                 await in_thread(end_hanging_execution, os.dup(watched.pidfd), limiter=self._looking)
 
-    def _report(self, token: str) -> None:
+    def _report(self, token: str, finding: Finding) -> None:
         self._watched.pop(token, None)
-        self._ended.append(token)
+        self._ended[token] = finding
         self._bell.set()
 
-    async def _watch_pidfds(self) -> None:
+    def _take_pidfds(self) -> None:
+        """Note whose shims have ended; called by the loop."""
+        for pidfd, _ in self._epoll.poll(0):
+            token = self._by_pidfd.pop(pidfd)
+            self._epoll.unregister(pidfd)
+            os.close(pidfd)
+            self._watched[token].pidfd = None
+            self._shimless.append(token)
+        self._some_shimless.set()
+
+    async def _watch_shimless(self) -> None:
         while True:
-            await anyio.wait_readable(self._epoll.fileno())
-            for pidfd, _ in self._epoll.poll(0):
-                token = self._by_pidfd.pop(pidfd)
-                self._epoll.unregister(pidfd)
-                os.close(pidfd)
-                watched = self._watched[token]
-                watched.pidfd = None
-                self._tasks.start_soon(self._look_again, token, watched)
+            await self._some_shimless.wait()
+            self._some_shimless = anyio.Event()
+            tokens, self._shimless = self._shimless, []
+            directories = [self._watched[token].directory for token in tokens]
+            sightings = await self._eyes.do(partial(_look_at_each, directories))
+            for token, sighting in zip(tokens, sightings, strict=True):
+                if sighting.alive or isinstance(sighting.finding, Lost):
+                    self._tasks.start_soon(self._look_again, token, self._watched[token])
+                    _close(sighting.pidfd)
+                else:
+                    self._report(token, sighting.finding)
 
     async def _look_again(self, token: str, watched: _Watched) -> None:
         """See to an attempt without a pidfd until it has ended, or has one."""
         pause = _LOOK_AGAIN[0]
         kill_at: float | None = None
-        while (sighting := await self._look(watched.directory)).alive:
+        # What is watched was alive in this boot.
+        while (sighting := await self._look(watched.directory, boot_id())).alive:
             if sighting.pidfd is not None:
                 self._watch(token, watched.directory, watched.grace, sighting.pidfd)
                 return
@@ -226,7 +260,7 @@ class LocalBackend:
             pause = min(2 * pause, _LOOK_AGAIN[1])
         if isinstance(sighting.finding, Lost):
             await self._bound_output(watched.directory)
-        self._report(token)
+        self._report(token, sighting.finding)
 
     async def _bound_output(self, directory: Path) -> None:
         await in_thread(bound_output, directory, self._output_limit, limiter=self._looking)
@@ -246,12 +280,22 @@ class LocalBackend:
 
     async def _close_client(self) -> None:
         with anyio.CancelScope(shield=True):
-            await in_thread(self._client.close, limiter=self._submitting)
+            await self._hands.do(self._client.close)
+        self._hands.close()
 
     def _close_pidfds(self) -> None:
         for pidfd in self._by_pidfd:
             os.close(pidfd)
         self._by_pidfd.clear()
+
+
+def _look_at_each(directories: Sequence[Path]) -> list[Sighting]:
+    return [look(directory, boot_id()) for directory in directories]
+
+
+def _close(pidfd: int | None) -> None:
+    if pidfd is not None:
+        os.close(pidfd)
 
 
 def _stop_shim(pidfd: int) -> None:

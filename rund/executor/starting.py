@@ -7,6 +7,7 @@ import os
 import platform
 import pwd
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -20,17 +21,34 @@ from rund.executor.backend import Backend, Submission
 from rund.executor.ending import Outcome
 from rund.executor.launch import CannotStartError, Launcher
 from rund.executor.locks import boot_id
-from rund.executor.persist import learn
+from rund.executor.worker import Worker
 from rund.model.event import EventKind
 from rund.model.run import Attempt, Run
 from rund.model.status import Status
 from rund.store.reader import Reader
 from rund.store.store import Store
 from rund.store.transaction import Transaction
-from rund.threads import in_thread
 
 _STARTS: Final = 64  # at most this many intents in one transaction
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A run the start of which is recorded."""
+
+    run: Run
+    attempt: Attempt
+    submission: Submission | None
+    fault: str | None = None  # why it cannot be started: then there is no submission
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """What was claimed at once."""
+
+    claimed: tuple[Claimed, ...] = ()
+    full: bool = False  # nothing can start until an end is recorded
 
 
 class Starts:
@@ -45,68 +63,84 @@ class Starts:
         self._host = platform.node()
         self._user = pwd.getpwuid(os.getuid()).pw_name
         self._boot_id = boot_id()
+        self._hands = Worker("rund-folders")
         self.closing = False  # start nothing from now on
 
-    async def claim(self) -> list[tuple[Run, Attempt]]:
+    async def claim(self) -> Claims:
         """Record the intent to start what may start now; nothing, if nothing may."""
         if not await self._store.read(self._startable):
-            return []
-        return await self._store.write(self._claim)
+            return Claims()
+        return await self._store.write(self.claim_in)
 
-    async def submit(self, claimed: list[tuple[Run, Attempt]]) -> dict[str, Outcome]:
+    async def submit(self, claimed: Sequence[Claimed]) -> dict[str, Outcome]:
         """Hand over what was claimed; answers what became of those that were not started, by token.
 
         `NeverRan`: the machine had no room for it just now.
         """
-        ready: list[Submission] = []
-        outcomes: dict[str, Outcome] = {}
-        for run, attempt in claimed:
-            try:
-                ready.append(await self._prepared(run, attempt))
-            except CannotStartError as error:
-                outcomes[attempt.token] = End(status=Status.ERROR, reason=f"could not start: {error}", stopped=now())
-            except OSError as error:
-                outcomes[attempt.token] = _outcome(error)
+        outcomes = await self._hands.do(partial(self._make_directories, claimed))
+        ready = [
+            each.submission for each in claimed if each.submission is not None and each.submission.token not in outcomes
+        ]
         refused = await self._backend.submit(ready) if ready else {}
         return outcomes | {token: NeverRan(fault=reason) for token, reason in refused.items()}
 
-    async def _prepared(self, run: Run, attempt: Attempt) -> Submission:
-        submission = await learn(self._store, partial(self._launcher.submission, run=run, attempt=attempt))
-        # Not within the read: what it makes would hold up the log of the database.
-        await in_thread(self._launcher.make_directories, run.id, attempt)
-        return submission
+    def open(self) -> None:
+        """Start what works for it."""
+        self._hands.start()
 
-    def _startable(self, reader: Reader) -> bool:
-        return not reader.paused() and bool(self._chosen(reader, 1))
+    def close(self) -> None:
+        """End what works for it."""
+        self._hands.close()
 
-    def _chosen(self, reader: Reader, limit: int) -> list[Run]:
-        running = reader.running()
-        limit = min(limit, self._most - len(running))
-        if limit <= 0:
-            return []
-        used = sum(run.spec.setup.slots for run in running)
-        return schedule(reader.pending(), slots=self._slots, used=used, limit=limit, room=reader.room())
-
-    def _claim(self, transaction: Transaction) -> list[tuple[Run, Attempt]]:
-        if transaction.paused() or self.closing:
-            return []
-        claimed = [self._started(transaction, run) for run in self._chosen(transaction, _STARTS)]
-        for run, attempt in claimed:
-            transaction.save_run(run)
-            transaction.save_attempt(run.id, attempt)
+    def claim_in(self, transaction: Transaction) -> Claims:
+        """Record, in a transaction that may record ends as well, the intent to start what may start then."""
+        if transaction.paused() or transaction.short or self.closing:
+            return Claims()
+        running, used = transaction.in_use()
+        chosen = self._chosen(transaction, running=running, used=used, limit=_STARTS)
+        claimed = tuple(self._claimed(transaction, run) for run in chosen)
         starts: dict[str | None, list[str]] = {}
-        for run, _ in claimed:
-            starts.setdefault(run.batch, []).append(run.id)
+        for each in claimed:
+            transaction.save_run(each.run)
+            transaction.save_attempt(each.run.id, each.attempt)
+            starts.setdefault(each.run.batch, []).append(each.run.id)
+            used += each.attempt.spec.setup.slots
         for batch, ids in starts.items():
             transaction.add_event(EventKind.STARTED, now(), ids, status=Status.RUNNING, batch=batch)
-        return claimed
+        return Claims(claimed=claimed, full=used >= self._slots or running + len(claimed) >= self._most)
 
-    def _started(self, reader: Reader, run: Run) -> tuple[Run, Attempt]:
+    def _startable(self, reader: Reader) -> bool:
+        running, used = reader.in_use()
+        return not reader.paused() and bool(self._chosen(reader, running=running, used=used, limit=1))
+
+    def _chosen(self, reader: Reader, *, running: int, used: int, limit: int) -> list[Run]:
+        limit = min(limit, self._most - running)
+        if limit <= 0 or used >= self._slots:
+            return []
+        return schedule(reader.pending(), slots=self._slots, used=used, limit=limit, room=reader.room())
+
+    def _claimed(self, reader: Reader, run: Run) -> Claimed:
+        started, attempt = lifecycle.start(run, now=now(), host=self._host, user=self._user, boot_id=self._boot_id)
         try:
-            command: Sequence[str] = self._launcher.command(reader, run.spec).argv
-        except CannotStartError:
-            command = ()  # told when it is started
-        return lifecycle.start(run, now=now(), command=command, host=self._host, user=self._user, boot_id=self._boot_id)
+            submission = self._launcher.submission(reader, started, attempt)
+        except CannotStartError as error:
+            return Claimed(run=started, attempt=attempt, submission=None, fault=str(error))
+        attempt = replace(attempt, command=submission.argv)
+        return Claimed(run=started, attempt=attempt, submission=submission)
+
+    def _make_directories(self, claimed: Sequence[Claimed]) -> dict[str, Outcome]:
+        """Make the directories of those that can be started; answers what became of the others."""
+        outcomes: dict[str, Outcome] = {}
+        for each in claimed:
+            try:
+                if each.submission is None:
+                    reason = f"could not start: {each.fault}"
+                    outcomes[each.attempt.token] = End(status=Status.ERROR, reason=reason, stopped=now())
+                else:
+                    self._launcher.make_directories(each.run.id, each.attempt)
+            except OSError as error:
+                outcomes[each.attempt.token] = _outcome(error)
+        return outcomes
 
 
 def _outcome(error: OSError) -> Outcome:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from rund.model.run import Usage
 
@@ -49,4 +50,5 @@ class AttemptFacts:
     exit: ExitRecord | None
     same_boot: bool  # proven to be of the boot that runs now
     fault: str | None = None  # what went wrong in the shim, in its own words
+    scalars: Mapping[str, float] = field(default_factory=dict)  # that it printed, if it has ended
     damaged: tuple[str, ...] = ()  # "FILE: what is wrong with it", for each file that could not be read

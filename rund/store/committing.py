@@ -67,6 +67,7 @@ class Committer:
         self._given_up: sqlite3.Connection | None = None
         self._unsettled = False
         self.fault: str | None = None  # why not everything can be written now
+        self.stops = 0  # how often a run that is being stopped has been written
 
     def carry_out(self, group: Sequence[Asked]) -> bool:
         """Carry out ``group``; each has its result or error then.  Answers whether anything has changed."""
@@ -123,6 +124,7 @@ class Committer:
             self._give_up()
             self._note(f"the store cannot be written ({error})")
             return self._refuse(group, self._translated(error))
+        transaction.short = self._reserve.short
         before = transaction.connection.total_changes
         try:
             _commit(transaction, self._log, group)
@@ -131,6 +133,8 @@ class Committer:
         except (sqlite3.Error, OSError) as error:
             _roll_back(transaction)
             return self._carry_out_each(group, error)
+        # Only now: who sees it change must find in the store what changed it.
+        self.stops += transaction.take_stops()
         if not self._reserve.short:
             self._note(None)
         return transaction.connection.total_changes > before

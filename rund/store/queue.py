@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Iterator
 
 from rund.model.run import Run
+from rund.store.damage import FAULTS
 from rund.store.listing import ListingReader
 from rund.store.queries import QUERIES, RUN_COLUMNS
 
@@ -24,6 +25,20 @@ class QueueReader(ListingReader):
             if room is None or room > 0:
                 queues.append(self._queue_of(batch, -1 if room is None else room))
         return heapq.merge(*queues, key=_rank)
+
+    def in_use(self) -> tuple[int, int]:
+        """How many runs are running, and how many slots they take."""
+        rows = self._connection.execute(
+            "SELECT setup, count(*) FROM runs INDEXED BY runs_running "
+            "WHERE status = 'running' AND generation IS NULL GROUP BY setup"
+        ).fetchall()
+        return sum(number for _, number in rows), sum(number * self._slots(setup) for setup, number in rows)
+
+    def _slots(self, setup: int) -> int:
+        try:
+            return self._setups_of([setup])[setup].slots
+        except FAULTS:
+            return 1  # of a damaged run
 
     def waiting(self) -> list[Run]:
         """All pending runs, also those that may not start."""

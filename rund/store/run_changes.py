@@ -29,6 +29,8 @@ class RunChanges(Reader):
         self._place: int = row[0] or 0
         self._setup_keys: dict[Setup, int] = {}
         self._touched: set[str] = set()  # batches, the trials of which have changed
+        self._stops = 0
+        self.short = False  # only what ends or frees something is to be written: the disk is full
 
     def next_place(self) -> int:
         """A place at the end of the queue."""
@@ -55,8 +57,14 @@ class RunChanges(Reader):
         if run.tags:
             self.set_tags(run.id, run.tags)
 
+    def take_stops(self) -> int:
+        """How many runs that are being stopped were saved since this was last asked; some may be rolled back."""
+        stops, self._stops = self._stops, 0
+        return stops
+
     def save_run(self, run: Run) -> None:
         """Write what ``run`` has become; its tags have a change of their own."""
+        self._stops += run.stopping
         if run.damage is not None:
             self._touched |= {batch for batch in (run.batch, run.made_by) if batch is not None}
             self._connection.execute(QUERIES["update_damaged_run"], run_values(run, 0, None))

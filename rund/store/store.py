@@ -57,6 +57,11 @@ class Store:
             return f"the database {self.directories.database} is gone: `runctl doctor` tells what to do"
         return self._writer.fault or self.damage
 
+    @property
+    def stops(self) -> int:
+        """A number that grows with each commit by which a run is being stopped."""
+        return self._writer.stops
+
     async def write(self, change: Callable[[Transaction], T], *, urgent: bool = False) -> T:
         """Carry out ``change`` in a transaction of its own; see `Writer.write`."""
         return await self._writer.write(change, urgent=urgent)

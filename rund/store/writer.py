@@ -50,6 +50,11 @@ class Writer:
         """Why not everything can be written now; None if it can."""
         return self._committer.fault
 
+    @property
+    def stops(self) -> int:
+        """How often a run that is being stopped has been written and committed."""
+        return self._committer.stops
+
     async def write(self, change: Change[T], *, urgent: bool = False) -> T:
         """Carry out ``change`` in a transaction; answers its result after the commit.
 
