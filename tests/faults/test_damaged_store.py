@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable
@@ -105,3 +106,55 @@ def test_a_home_that_lost_all_but_its_runs_is_told(machine: Machine) -> None:
         path.unlink()
     assert "is missing, but the home holds runs" in refusal(machine)
     assert not (machine.home / "rund.db").exists()
+
+
+def test_a_damaged_page_is_told_where_it_is_met_and_the_rest_is_served(machine: Machine) -> None:
+    run = used(machine)
+    machine.start()
+    machine.script("many.py", "n = 1\nz = 'a'\nprint(n)\n")
+    needle = machine.json("run", "many.py", "z=needle", "--stage", "-d")["run"]["id"]
+    machine.ctl("run", "many.py", "n=range[1:200]", "--stage", "-d", check=True)
+    machine.ctl("daemon", "stop", check=True)
+    machine.daemons[-1].wait(DEADLINE)
+    database = machine.home / "rund.db"
+    at = database.read_bytes().index(b'"z":"needle"') // 4096 * 4096
+    overwrite(database, b"\xff" * 4096, at=at)
+    machine.start()
+    refused = machine.ctl("show", needle)
+    assert refused.returncode == 1
+    assert "is damaged (database disk image is malformed): `runctl doctor` tells what to do" in refused.stderr
+    assert "is damaged" in machine.ctl("status", check=True).stdout
+    assert machine.ctl("run", "many.py", "n=7").stdout == "7\n", "what does not need that page goes on"
+    told = machine.ctl("doctor")
+    assert told.returncode == 1
+    assert "wrong  store     the database is damaged" in told.stdout
+    assert "wrong  daemon    the database" in told.stdout
+    assert run
+
+
+def test_a_damaged_folder_of_a_run_hinders_no_other(machine: Machine) -> None:
+    machine.start()
+    machine.script("one.py", "n = 1\nprint(n)\n")
+    runs = [machine.json("run", "-d", "one.py", f"n={number}")["run"] for number in range(4)]
+    machine.ctl("wait", *(run["id"] for run in runs), check=True)
+    gone, file, link, fine = (Path(run["dir"]) for run in runs)
+    precious = machine.folder / "precious"
+    precious.mkdir()
+    (precious / "thesis").write_text("years of work")
+    for folder in (gone, file, link):
+        folder.rmdir()
+    file.write_text("no folder")
+    link.symlink_to(precious)
+    for run in runs:
+        shutil.rmtree(machine.home / "attempts" / run["id"][:2] / f"{run['id']}-1")
+        machine.ctl("logs", run["id"])
+        assert machine.json("show", run["id"])["run"]["status"] == "completed"
+    assert machine.ctl("restart", runs[0]["id"]).stdout == "0\n", "it is made again"
+    refused = machine.ctl("restart", runs[1]["id"])
+    assert "its directory cannot be made" in refused.stderr
+    assert machine.ctl("restart", runs[3]["id"]).stdout == "3\n"
+    assert "runs have lost their folder" not in machine.ctl("doctor").stdout
+    machine.ctl("delete", *(run["id"] for run in runs), check=True)
+    machine.ctl("purge", "-y", check=True)
+    assert (precious / "thesis").read_text() == "years of work"
+    assert not any(os.path.lexists(folder) for folder in (gone, file, link, fine))

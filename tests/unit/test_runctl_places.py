@@ -8,9 +8,11 @@ import platformdirs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from runctl import launch
 from runctl.places import absolute, default_socket, home
 
 from rund.settings import read_settings
+from rund.store import directories
 
 ENVIRONS = [
     {"HOME": "/home/ann"},
@@ -45,3 +47,8 @@ def test_client_and_daemon_mean_the_same_home_and_socket(
 @given(st.text(alphabet="a./", min_size=1).filter(lambda path: not path.startswith("//")))
 def test_an_absolute_path_is_the_one_of_pathlib(path: str) -> None:
     assert absolute(path) == str(Path(path).absolute())
+
+
+def test_client_and_daemon_agree_on_what_makes_a_folder_a_home() -> None:
+    assert launch._BEFORE_THE_STORE == directories._BEFORE_THE_DATABASE
+    assert launch._BESIDE_THE_STORE == directories._BESIDE_THE_DATABASE
