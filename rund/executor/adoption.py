@@ -6,15 +6,29 @@ import contextlib
 import os
 import signal
 import stat
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from rund.engine.recover import Alive, Finding, recover
 from rund.executor.facts import read_facts
 from rund.executor.framing import OUTPUT, SHIM_LOCK, TRIAL_LOCK
+from rund.executor.locks import is_held
 from rund.executor.output_bound import drop_head, dropped_until
-from rund.executor.processes import all_processes, has_open, signal_checked, signal_unexecuted, start_time
+from rund.executor.processes import (
+    all_processes,
+    has_open,
+    newest_process,
+    signal_checked,
+    signal_unexecuted,
+    start_time,
+)
 from rund.model.facts import StartRecord
+
+_CHASE: Final = 0.5  # seconds
+_CHASED: Final = 8  # process numbers that are looked at, from the newest down
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +76,26 @@ def _open_shim(started: StartRecord, directory: Path) -> int | None:
 
 def signal_orphans(directory: Path, *numbers: signal.Signals) -> None:
     """Signal the processes that hold the trial's lock of an attempt whose shim is gone."""
-    path = str(directory / TRIAL_LOCK)
-    for pid in all_processes():
+    _signal_holders(all_processes(), directory / TRIAL_LOCK, *numbers)
+
+
+def kill_orphans(directory: Path) -> None:
+    """Send SIGKILL to them, and to those that they have just forked: a pass over all processes never meets those.
+
+    Some may be left all the same: whoever wants them all gone asks again.
+    """
+    lock = directory / TRIAL_LOCK
+    _signal_holders(all_processes(), lock, signal.SIGKILL)
+    newest, before = newest_process(), 0
+    over = time.monotonic() + _CHASE
+    while newest != before and time.monotonic() < over and is_held(lock):
+        _signal_holders(range(newest, max(newest - _CHASED, 1), -1), lock, signal.SIGKILL)
+        newest, before = newest_process(), newest
+
+
+def _signal_holders(pids: Iterable[int], lock: Path, *numbers: signal.Signals) -> None:
+    path = str(lock)
+    for pid in pids:
         if has_open(pid, path):
             with contextlib.suppress(OSError):
                 signal_checked(pid, lambda pid: has_open(pid, path), *numbers)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import select
 import signal
@@ -27,7 +28,7 @@ import anyio
 import anyio.abc
 
 from rund.engine.recover import Finding, Lost, NeverRan
-from rund.executor.adoption import Sighting, bound_output, end_hanging_execution, look, signal_orphans
+from rund.executor.adoption import Sighting, bound_output, end_hanging_execution, kill_orphans, look, signal_orphans
 from rund.executor.backend import State, Submission
 from rund.executor.fork_client import ForkClient, RefusedError, UnknownOutcomeError
 from rund.executor.framing import SHIM_LOCK
@@ -255,7 +256,8 @@ class LocalBackend:
                 await self._bound_output(watched.directory)
                 if watched.stop.is_set():
                     kill_at = await self._stop_orphans(watched.directory, sighting.grace, kill_at)
-            with anyio.move_on_after(pause):
+            due = math.inf if kill_at is None else kill_at - anyio.current_time()
+            with anyio.move_on_after(min(pause, due) if due > 0 else pause):
                 await (anyio.sleep_forever() if watched.stop.is_set() else watched.stop.wait())
             pause = min(2 * pause, _LOOK_AGAIN[1])
         if isinstance(sighting.finding, Lost):
@@ -265,17 +267,15 @@ class LocalBackend:
     async def _bound_output(self, directory: Path) -> None:
         await in_thread(bound_output, directory, self._output_limit, limiter=self._looking)
 
-    async def _stop_orphans(self, directory: Path, grace: float | None, kill_at: float | None) -> float | None:
+    async def _stop_orphans(self, directory: Path, grace: float | None, kill_at: float | None) -> float:
         """Signal them with what is due; answers when they are to be killed."""
         now = anyio.current_time()
         if kill_at is None:
-            numbers = [signal.SIGTERM, signal.SIGCONT]
-            kill_at = now + (_GRACE if grace is None else grace)
-        elif now < kill_at:
-            return kill_at
-        else:
-            numbers = [signal.SIGKILL]
-        await in_thread(signal_orphans, directory, *numbers, limiter=self._looking)
+            numbers = (signal.SIGTERM, signal.SIGCONT)
+            await in_thread(signal_orphans, directory, *numbers, limiter=self._looking)
+            return now + (_GRACE if grace is None else grace)
+        if now >= kill_at:
+            await in_thread(kill_orphans, directory, limiter=self._looking)
         return kill_at
 
     async def _close_client(self) -> None:

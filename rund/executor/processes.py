@@ -127,6 +127,21 @@ def signal_unexecuted(shim: int, *numbers: int) -> None:
             signal_checked(pid, is_meant, *numbers)
 
 
+def kill_descendants(ancestor: int) -> set[int]:
+    """Send SIGKILL to all processes below ``ancestor``; answers their numbers, also of those that are being reaped."""
+    below = descendants(ancestor)
+    parents = below | {ancestor}
+    for pid in below:
+        with contextlib.suppress(OSError):
+            signal_checked(pid, lambda pid: _parent(pid) in parents, signal.SIGKILL)
+    return below
+
+
+def newest_process() -> int:
+    """The number that was given last; that process may be gone."""
+    return int(_read("/proc/loadavg").split()[-1])
+
+
 def signal_checked(pid: int, is_meant: Callable[[int], bool], *numbers: int) -> None:
     """Send signals to ``pid`` if, now that its number cannot be given again unseen, it is the one meant.
 

@@ -23,7 +23,7 @@ from collections.abc import Callable
 
 from rund.clock import now
 from rund.executor.output_bound import OutputBound
-from rund.executor.processes import signal_descendants
+from rund.executor.processes import kill_descendants, signal_descendants
 
 AWAITED = frozenset({signal.SIGTERM, signal.SIGCHLD, signal.SIGIO})  # must be blocked
 
@@ -52,6 +52,7 @@ class Supervisor:
         self._retry_at: float | None = None
         self._kill_at: float | None = None
         self._kill_pause = _KILL_AGAIN[0]
+        self._killed: set[int] = set()  # processes that the last round of SIGKILL went to
         self._told: set[int] = set()  # sessions whose processes have had SIGTERM
 
     def end_unexecuted(self, status: int) -> None:
@@ -145,10 +146,12 @@ class Supervisor:
 
     def _kill_if_due(self) -> None:
         if _is_due(self._kill_at, otherwise=False):
-            signal_descendants(os.getpid(), signal.SIGKILL)
-            # What cannot be ended now, say in a system call that does not return, must not cost a processor.
-            self._kill_at = time.monotonic() + self._kill_pause
-            self._kill_pause = min(2 * self._kill_pause, _KILL_AGAIN[1])
+            before, self._killed = self._killed, kill_descendants(os.getpid())
+            if self._killed <= before:
+                # What cannot be ended now, say in a system call that does not return, must not cost a processor.
+                self._kill_at = time.monotonic() + self._kill_pause
+                self._kill_pause = min(2 * self._kill_pause, _KILL_AGAIN[1])
+            # Else at once: what forks all the time is ended when it is met between two forks.
 
     def _next_signal(self) -> int | None:
         """The signal that came, None if something is due before one came."""
