@@ -11,7 +11,7 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from runctl.connection import ShortPath
+from runctl.connection import ShortPath, check_server
 from runctl.exchange import Exchange
 from runctl.failures import NoDaemonError
 from runctl.patience import Patience, is_alive
@@ -97,6 +97,12 @@ async def open_connection(path: str, environ: Mapping[str, str], *, start: bool)
 async def _open_stream(path: str) -> anyio.abc.SocketStream:
     try:
         with ShortPath(path) as short:
-            return await anyio.connect_unix(short)
+            stream = await anyio.connect_unix(short)
     except OSError as error:
         raise NoDaemonError(f"the daemon at {path} has gone: {error.strerror or error}") from None
+    try:
+        check_server(stream.extra(anyio.abc.SocketAttribute.raw_socket))  # noqa: S610 - anyio's extra attributes
+    except OSError as error:
+        await anyio.aclose_forcefully(stream)
+        raise NoDaemonError(f"the socket {path} cannot be used: {error.strerror or error}") from None
+    return stream

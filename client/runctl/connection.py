@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import _socket
+import errno
 import os
+import sys
 
 from runctl.exchange import Exchange
 from runctl.failures import NoDaemonError
@@ -14,7 +16,15 @@ from runctl.failures import NoDaemonError
 TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any, Self
+    from typing import Any, Protocol, Self
+
+    class Stream(Protocol):
+        """A connected socket of any kind."""
+
+        def getsockopt(self, level: int, option: int, size: int, /) -> bytes:
+            """The bytes of an option."""
+            ...
+
 
 _CHUNK = 262_144
 _LOOK = 1.0  # seconds; a Ctrl-C that comes just before a wait begins does not end it, and is seen after it
@@ -121,15 +131,28 @@ class Connection:
 
 
 def open_stream(path: str) -> _socket.socket:
-    """A stream connected to the socket at ``path``, however long; raises `OSError` if nothing answers there."""
+    """A stream connected to the socket at ``path``, however long.
+
+    Raises `OSError` if nothing answers there, or another user does.
+    """
     stream = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         with ShortPath(path) as short:
             stream.connect(short)
+        check_server(stream)
     except BaseException:
         stream.close()
         raise
     return stream
+
+
+def check_server(stream: Stream) -> None:
+    """Raise `PermissionError` if another user's process listens at the other end: what is sent may be secret."""
+    # The kernel noted it when that process began to listen: the middle one of pid, uid and gid.
+    credentials = stream.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+    uid = int.from_bytes(credentials[4:8], sys.byteorder)
+    if uid != os.geteuid():
+        raise PermissionError(errno.EPERM, f"user {uid} listens there, and may not see what you run")
 
 
 class ShortPath:
