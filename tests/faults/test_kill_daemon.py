@@ -24,9 +24,9 @@ pytestmark = pytest.mark.skipif(not SUPPORTED, reason="system calls are known by
 
 WHOLE: Final = os.environ.get("RUND_KILL_POINTS") == "all"
 SHARDS: Final = 4 if WHOLE else 1
-SAMPLE: Final = 12  # points of each scenario
+SAMPLE: Final = 10  # points of each scenario
 SEED: Final = os.environ.get("RUND_KILL_SEED", "1")
-SAMPLE_OF_RECOVERY: Final = 4
+SAMPLE_OF_RECOVERY: Final = 3
 PARTS: Final = (0.3, 0.5, 0.7) if WHOLE else (0.6,)  # of a scenario's changes, after which the first daemon is killed
 AFTER_RECOVERY: Final = 60  # changes of a daemon that serves already, but sees to what it has found
 RECOVERY: Final = 120  # the second daemon is killed, if it is, at one of so many changes from its start
