@@ -17,7 +17,7 @@ from pathlib import Path
 import anyio
 
 from rund.broker import Broker
-from rund.clock import now
+from rund.clock import go_on_after, now
 from rund.descriptors import Descriptors, take_descriptors
 from rund.door import Door
 from rund.errors import FullError, InternalError
@@ -116,6 +116,7 @@ async def _serve(
             leaving=leaving,
         )
         manager.starting("takes back what runs")
+        go_on_after(await store.read(lambda reader: reader.newest_time()))
         halves = await _tidied(store)
         await executor.recover()
         door = Door(settings.socket, directories.socket_file, inherited)

@@ -5,13 +5,19 @@ No other module of rund is imported here, nor anything slow: the command line lo
 
 from __future__ import annotations
 
+_LONGEST = 1000  # characters of a message: it may name what a user gave, which may be megabytes
+
 
 class RundError(Exception):
-    """An answer other than success; ``code`` is one of the wire's codes, ``field`` the param or flag at fault."""
+    """An answer other than success; ``code`` is one of the wire's codes, ``field`` the param or flag at fault.
+
+    A message that is too long for a person loses its middle.
+    """
 
     code = "internal"
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
+        message = _cut(message)
         super().__init__(message)
         self.message = message
         self.field = field
@@ -63,6 +69,13 @@ class InternalError(RundError):
     """A fault of rund itself; its log tells more."""
 
     code = "internal"
+
+
+def _cut(message: str) -> str:
+    if len(message) <= _LONGEST:
+        return message
+    half = _LONGEST // 2 - len(" ... ")
+    return f"{message[:half]} ... {message[-half:]}"
 
 
 CODES: dict[str, type[RundError]] = {

@@ -26,14 +26,28 @@ SECONDS = "number of seconds"
 BOUND = "whole number or all"
 
 
-class Option:
-    """One option: its names (the long one last), what its value is called (None: it has none), what it means."""
+# What the wire calls the words of commands.
+_WORDS = {"run": "RUN", "runs": "RUN", "operation": "OPERATION", "add_tags": "TAG", "remove_tags": "TAG"}
 
-    __slots__ = ("kind", "many", "meaning", "names", "value")
+
+class Option:
+    """One option: its names (the long one last), what its value is called (None: it has none), what it means.
+
+    ``param`` is what the wire calls it (None: as its long name).
+    """
+
+    __slots__ = ("kind", "many", "meaning", "names", "param", "value")
 
     def __init__(
-        self, *names: str, meaning: str, value: str | None = None, kind: str = TEXT, many: bool = False
+        self,
+        *names: str,
+        meaning: str,
+        value: str | None = None,
+        kind: str = TEXT,
+        many: bool = False,
+        param: str | None = None,
     ) -> None:
+        self.param = param
         self.names = names
         self.meaning = meaning
         self.value = value
@@ -91,6 +105,19 @@ class Arguments:
     def __init__(self, words: list[str], values: dict[str, Value]) -> None:
         self.words = words
         self._values = values
+
+    def in_words_typed(self, command: Command, message: str) -> str:
+        """A message of the daemon with the option that was typed, where it begins with what the wire calls it."""
+        wire, colon, rest = message.partition(": ")
+        name = wire.partition("[")[0]
+        if not colon or any(word.startswith((f"{name}=", f"{name.replace('_', '-')}=")) for word in self.words):
+            return message  # of a flag of the operation, for all that can be told
+        if _WORDS.get(name, "-") in command.words:
+            return f"{_WORDS[name]}: {rest}"
+        for option in command.options:
+            if option.key in self._values and name == (option.param or option.key.replace("-", "_")):
+                return f"{option.names[-1]}: {rest}"
+        return message
 
     def flag(self, key: str) -> bool:
         """Whether the option without value was given."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runctl.arguments import read_arguments
 from runctl.failures import DONE, USAGE, UsageError
+from rund.errors import InvalidError
 
 TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
 if TYPE_CHECKING:
@@ -59,7 +60,10 @@ def dispatch(given: Sequence[str]) -> int:
         from runctl.help import show_help
 
         return show_help(command)
-    return command.action(arguments)
+    try:
+        return command.action(arguments)
+    except InvalidError as error:
+        raise InvalidError(arguments.in_words_typed(command, error.message), field=error.field) from None
 
 
 def _split(given: Sequence[str]) -> tuple[Sequence[str], str | None, Sequence[str]]:

@@ -15,13 +15,12 @@ STOPPED = "stopped"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """How an attempt ended.  Times are seconds since 1970; what is not known is None."""
+    """How an attempt ended; ``stopped`` is in seconds since 1970; what is not known is None."""
 
     status: Status
     reason: str | None
     exit_status: int | None = None
     signal: int | None = None
-    started: float | None = None
     stopped: float
     usage: Usage | None = None
     scalars: dict[str, float] = field(default_factory=dict)
@@ -138,8 +137,7 @@ def end(run: Run, attempt: Attempt, how: End, *, now: float, place: int) -> tupl
         attempt,
         status=how.status,
         reason=how.reason,
-        started=attempt.started if how.started is None else how.started,
-        stopped=how.stopped,
+        stopped=max(how.stopped, attempt.started),
         exit_status=how.exit_status,
         signal=how.signal,
         usage=how.usage,

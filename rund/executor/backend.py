@@ -7,11 +7,12 @@ come back by files in its directory alone (`rund.executor.facts`), never by the 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from rund.clock import boottime, now
 from rund.engine.recover import Finding
 
 
@@ -26,6 +27,8 @@ class Submission:
     environment: Mapping[str, str]  # whole; bytes that are not UTF-8 as surrogate escapes
     grace: float  # seconds between SIGTERM and SIGKILL when it is stopped
     output_limit: int = 0  # bytes of output that are kept, its end; 0: all
+    started: float = field(default_factory=now)  # seconds since 1970, when its start was recorded
+    began: float = field(default_factory=boottime)  # the same moment, in seconds since boot: it is made then
 
 
 class State(StrEnum):

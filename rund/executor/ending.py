@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from functools import partial
 
-from rund.clock import now
+from rund.clock import go_on_after, now
 from rund.engine import lifecycle
 from rund.engine.lifecycle import End
 from rund.engine.recover import Alive, Ended, Finding, Lost, NeverRan, recover
@@ -50,11 +50,16 @@ class Ends:
             if run is None or run.status is not Status.RUNNING or token_of(run) != token:
                 continue  # recorded before
             attempt = transaction.attempt(run.id, run.attempts) or _lost_attempt(run, token)
-            changes.append((run, self._apply_one(transaction, run, attempt, outcome)))
+            if isinstance(outcome, End):
+                go_on_after(outcome.stopped)  # a daemon of before may have had another clock
+            changes += self._apply_one(transaction, run, attempt, outcome)
+        # All at once: a list is committed once, however many leave it.
         transaction.leave_changed(changes, now())
 
-    def _apply_one(self, transaction: Transaction, run: Run, attempt: Attempt, outcome: Outcome) -> Run:
-        """Record one outcome; answers what the run is then."""
+    def _apply_one(
+        self, transaction: Transaction, run: Run, attempt: Attempt, outcome: Outcome
+    ) -> list[tuple[Run, Run]]:
+        """Record one outcome; answers each run that it changes, before and after."""
         time = now()
         match outcome:
             case NeverRan():
@@ -65,7 +70,7 @@ class Ends:
                 transaction.save_run(after)
                 kind = EventKind.QUEUED if after.status is Status.PENDING else EventKind.WITHDRAWN
                 transaction.add_event(kind, time, [run.id], status=after.status, reason=after.reason, batch=run.batch)
-                return after
+                return [(run, after)]
             case Lost() if run.stopping:
                 how = End(status=Status.TERMINATED, reason=lifecycle.STOPPED, stopped=time)
                 return _end_run(transaction, run, attempt, how)
@@ -82,7 +87,7 @@ def _lost_attempt(run: Run, token: str) -> Attempt:
     return Attempt(number=run.attempts, token=token, spec=run.spec, started=run.started or now(), damage=damage)
 
 
-def _end_run(transaction: Transaction, run: Run, attempt: Attempt, how: End) -> Run:
+def _end_run(transaction: Transaction, run: Run, attempt: Attempt, how: End) -> list[tuple[Run, Run]]:
     time = now()
     after, over = lifecycle.end(run, attempt, how, now=time, place=transaction.next_place())
     transaction.save_attempt(run.id, over)
@@ -91,24 +96,26 @@ def _end_run(transaction: Transaction, run: Run, attempt: Attempt, how: End) -> 
     if after.status is Status.PENDING:  # a restart waited for this end
         transaction.add_event(EventKind.QUEUED, time, [run.id], status=after.status, batch=run.batch)
     elif not run.stopping:  # what somebody has stopped is not started again by itself, however it ended
-        _after_end(transaction, after, how, time)
-    return after
+        return [(run, after), *_after_end(transaction, after, how, time)]
+    return [(run, after)]
 
 
-def _after_end(transaction: Transaction, run: Run, how: End, time: float) -> None:
+def _after_end(transaction: Transaction, run: Run, how: End, time: float) -> list[tuple[Run, Run]]:
     """Start a trial again that ended badly, or give up those that wait, as its batch has it."""
     if run.batch is None or not lifecycle.ended_badly(how):
-        return
+        return []
     policy = transaction.policy(run.batch)
     if run.retried < policy.retries:
         again = lifecycle.retry(run, now=time, place=transaction.next_place())
         transaction.save_run(again)
         transaction.add_event(EventKind.QUEUED, time, [run.id], status=again.status, batch=run.batch)
     elif policy.fail_fast:
+        transaction.retry_no_more(run.batch)
         live = transaction.live_trials(run.batch)
-        transaction.withdraw_all(
+        return transaction.withdraw_each(
             (trial for trial in live if trial.status is Status.PENDING or trial.next_spec is not None), time
         )
+    return []
 
 
 def _boots(reader: Reader, *, tokens: Collection[str]) -> dict[str, str | None]:
@@ -140,7 +147,6 @@ def _end(found: Ended) -> End:
         reason=found.reason,
         exit_status=found.exit_status,
         signal=found.signal,
-        started=found.started,
         stopped=found.stopped,
         usage=found.usage,
         scalars=dict(found.scalars),

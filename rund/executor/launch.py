@@ -68,6 +68,7 @@ class Launcher:
             environment=self._environment(run, attempt, program, line) | self._shared(reader, run, attempt),
             grace=self._grace,
             output_limit=self._output_limit,
+            started=attempt.started,
         )
 
     def _program(self, reader: Reader, spec: Spec) -> _Program:

@@ -314,6 +314,8 @@ def _request(attempt: Submission) -> bytes:
             environment=attempt.environment,
             grace=attempt.grace,
             output_limit=attempt.output_limit,
+            started=attempt.started,
+            began=attempt.began,
         )
     )
 

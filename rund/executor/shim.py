@@ -17,9 +17,8 @@ import contextlib
 import ctypes
 import os
 import signal
-import time
 
-from rund.clock import now
+from rund.clock import boottime
 from rund.executor.locks import boot_id
 from rund.executor.output_bound import OutputBound
 from rund.executor.processes import SHIM, start_time
@@ -64,13 +63,13 @@ def _stand_alone() -> None:
 
 def _run_attempt(request: ShimRequest) -> None:
     files = AttemptFiles(request.directory)
-    started = now()
-    files.write_start(_start_fields(request, started))
-    fields: dict[str, object] = {"token": request.token, "boot_id": boot_id(), "started": started}
+    files.write_start(_start_fields(request))
+    fields: dict[str, object] = {"token": request.token, "boot_id": boot_id(), "started": request.started}
     fields |= {"exec_step": None, "exec_errno": None}
     supervisor = Supervisor(
         grace=request.grace,
         bound=OutputBound(files.output, directory=files.directory, limit=request.output_limit),
+        time_at=request.time_at,
         record=lambda end: files.write_exit(fields | end),
     )
     if _told_to_stop():
@@ -94,13 +93,13 @@ def _told_to_stop() -> bool:
     return signal.SIGTERM in signal.sigpending()
 
 
-def _start_fields(request: ShimRequest, started: float) -> dict[str, object]:
+def _start_fields(request: ShimRequest) -> dict[str, object]:
     return {
         "token": request.token,
         "boot_id": boot_id(),
         "shim_pid": os.getpid(),
         "shim_start_time": start_time(os.getpid()),
         "grace": request.grace,
-        "started": started,
-        "boottime": time.clock_gettime(time.CLOCK_BOOTTIME),
+        "started": request.started,
+        "boottime": boottime(),
     }

@@ -21,7 +21,7 @@ class ShimRequest:
     """One attempt, as the shim needs it; `rund.executor.backend.Submission` tells what each value means."""
 
     # Not a dataclass: importing those would cost each shim memory.
-    __slots__ = ("argv", "cwd", "directory", "environment", "grace", "output_limit", "token")
+    __slots__ = ("argv", "began", "cwd", "directory", "environment", "grace", "output_limit", "started", "token")
 
     def __init__(
         self,
@@ -32,6 +32,8 @@ class ShimRequest:
         argv: Sequence[str],
         environment: Mapping[str, str],
         grace: float,
+        started: float,
+        began: float,
         output_limit: int = 0,
     ) -> None:
         self.token = token
@@ -41,6 +43,15 @@ class ShimRequest:
         self.environment = environment
         self.grace = grace
         self.output_limit = output_limit
+        self.started = started
+        self.began = began
+
+    def time_at(self, moment: float) -> float:
+        """Seconds since 1970 at ``moment``, in seconds since boot: the start and what has passed since.
+
+        The machine's own clock may have been set meanwhile.
+        """
+        return self.started + (moment - self.began)
 
 
 def encode_request(request: ShimRequest) -> bytes:

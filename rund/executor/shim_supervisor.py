@@ -21,7 +21,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from rund.clock import now
+from rund.clock import boottime
 from rund.executor.output_bound import OutputBound
 from rund.executor.processes import kill_descendants, signal_descendants
 
@@ -38,8 +38,17 @@ _KIB = 1024
 class Supervisor:
     """Sees one trial to its end: `trial`, once it is executed, or none that `end_unexecuted` tells of."""
 
-    def __init__(self, *, grace: float, bound: OutputBound, record: Callable[[dict[str, object]], None]) -> None:
+    def __init__(
+        self,
+        *,
+        grace: float,
+        bound: OutputBound,
+        time_at: Callable[[float], float],
+        record: Callable[[dict[str, object]], None],
+    ) -> None:
+        """``time_at`` tells seconds since 1970 of a moment in seconds since boot."""
         self.trial: int | None = None  # its process, leader of a session
+        self._time_at = time_at
         self._grace = grace
         self._bound = bound
         self._record = record
@@ -108,6 +117,7 @@ class Supervisor:
         self._system_time += usage.ru_stime
 
     def _describe(self, status: int) -> dict[str, object]:
+        moment = boottime()
         return {
             "wait_status": status,
             "exit_status": os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
@@ -115,8 +125,8 @@ class Supervisor:
             "core": os.WCOREDUMP(status),
             "stopped": self._stopped,
             "usage": {"max_rss": self._max_rss, "user_time": self._user_time, "system_time": self._system_time},
-            "ended": now(),
-            "boottime": time.clock_gettime(time.CLOCK_BOOTTIME),
+            "ended": self._time_at(moment),
+            "boottime": moment,
         }
 
     def _record_end(self) -> None:

@@ -13,7 +13,7 @@ from rund.handlers.flags import read_given
 from rund.handlers.generating import Generated, generate_trials, shown_flags
 from rund.handlers.reconciling import Outcome, Reconciliation, apply_plan, outcome_of, plan_of
 from rund.handlers.replies import batch_reply
-from rund.handlers.taking import Taken, add_contents, keep_source, read_environment, with_contents
+from rund.handlers.taking import Taken, add_contents, read_environment, with_contents
 from rund.model.batch import Batch, Prototype
 from rund.model.operation import Operation
 from rund.model.run import Run, Setup, Spec
@@ -22,6 +22,7 @@ from rund.model.status import Status
 from rund.operations.batch_assign import assign_batch, updated_space
 from rund.operations.batch_rows import BatchRows, rows_to_json
 from rund.operations.stored import operation_from_json
+from rund.store.cleaning import remove_garbage
 from rund.store.reader import Reader
 from rund.store.transaction import Transaction
 
@@ -38,6 +39,7 @@ class _Present:
     batch: Batch
     prototype_text: str
     operation: Operation
+    last_event: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,6 @@ def make_batch(
     setup, prototype, generated = made
     if params.dry_run:
         return batch_reply(context, transaction, None, [], Outcome(created=list(generated.flags)))
-    keep_source(context, transaction, setup)
     batch = Run(
         id=context.new_id(),
         operation=f"{taken.operation.name}+",
@@ -123,7 +124,10 @@ async def restart_batch(context: Context, call: Call[RestartParams], batch_id: s
         transaction.save_batch(batch.id, Batch(prototype=wanted.prototype, paused=again.batch.paused))
         return _carry_out(context, transaction, replace(reconciliation, batch=batch), now)
 
-    return await context.change(call.request, change)
+    reply = await context.change(call.request, change)
+    if reply["plan"]["deleted"]:
+        await remove_garbage(context.store)  # an empty folder, of a start that never ran
+    return reply
 
 
 def _carry_out(context: Context, transaction: Transaction, wanted: Reconciliation, now: float) -> Reply:
@@ -155,6 +159,7 @@ def _present(reader: Reader, batch_id: str) -> _Present:
         batch=reader.batch(batch_id),
         prototype_text=reader.prototype_text(batch_id),
         operation=operation_from_json(reader.operation(run.spec.setup.operation)),
+        last_event=reader.last_event(),
     )
 
 
@@ -184,7 +189,7 @@ async def _wanted(context: Context, present: _Present, params: RestartParams, ta
         priority=setup.priority if params.priority is None else params.priority,
         clean=params.clean,
     )
-    setup = with_contents(setup, taken, environment)
+    setup = with_contents(setup, taken, environment, last_event=present.last_event)
     # Rows that are kept were checked when they came.
     force = params.force_flags or given.rows is None
     generated = await generate_trials(prototype, operation, setup, force=force)

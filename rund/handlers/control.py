@@ -30,6 +30,7 @@ async def start(context: Context, call: Call[StartParams]) -> Reply:
             if run.is_batch:
                 transaction.save_run(replace(run, started=now, stopped=None))
                 transaction.set_stopped(run.id, stopped=False)
+                transaction.retry_anew(run.id)
         if queued:
             transaction.add_event(EventKind.QUEUED, now, [run.id for run in queued], status=Status.PENDING)
         transaction.settle(now)

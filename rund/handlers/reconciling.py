@@ -16,7 +16,8 @@ from rund.model.operation import Operation
 from rund.model.run import Run, Setup, Spec
 from rund.model.status import Status
 from rund.model.values import Flags, trial_key
-from rund.operations.update import flags_in
+from rund.operations.stored import operation_from_json
+from rund.operations.update import flags_before, flags_in
 from rund.store.batches import TrialRow
 from rund.store.codec import flags_key
 from rund.store.transaction import Transaction
@@ -91,6 +92,7 @@ def apply_plan(
     listed: list[tuple[int, str]] = []
     queued: list[tuple[int, str]] = []
     kept: list[tuple[int, str]] = []
+    dying: list[str] = []
     first = transaction.next_places(len(plan.decisions))  # trials wait in their order, whatever is done with each
     for position, decision in enumerate(plan.decisions):
         flags = wanted.generated.flags[position]
@@ -102,6 +104,7 @@ def apply_plan(
                 queued.append((position, _id(decision)))
             case TrialAction.QUEUE_AFTER_END:
                 listed.append((position, _id(decision)))
+                dying.append(_id(decision))
                 run = _run(transaction, _id(decision))
                 spec = Spec(setup=batch.spec.setup, flags=flags)
                 transaction.save_run(lifecycle.queue_after_end(run, spec))
@@ -112,7 +115,7 @@ def apply_plan(
     transaction.list_trials(batch.id, listed + kept)
     _renew(transaction, wanted, kept)
     _queue(transaction, wanted, queued, now, first=first)
-    return _publish(transaction, batch, outcome, wanted, now), outcome
+    return _publish(transaction, wanted, outcome, dying, now), outcome
 
 
 def _renew(transaction: Transaction, wanted: Reconciliation, kept: list[tuple[int, str]]) -> None:
@@ -126,6 +129,7 @@ def _renew(transaction: Transaction, wanted: Reconciliation, kept: list[tuple[in
         elif run.next_spec is not None:
             transaction.save_run(replace(run, next_spec=replace(run.next_spec, flags=flags)))
     transaction.renew_waiting(wanted.batch)
+    transaction.retry_anew(wanted.batch.id)
 
 
 def _queue(
@@ -140,16 +144,22 @@ def _queue(
     transaction.queue_trials(wanted.batch, queued, now, first=first)
 
 
-def _publish(transaction: Transaction, batch: Run, outcome: Outcome, wanted: Reconciliation, now: float) -> Run:
+def _publish(transaction: Transaction, wanted: Reconciliation, outcome: Outcome, dying: list[str], now: float) -> Run:
+    """Publish the list; ``dying`` are those of the restarted that first have to end."""
+    batch = wanted.batch
     published, _ = transaction.publish(batch, now)
     status = Status.STAGED if wanted.stage else Status.PENDING
-    for kind, ids, became in (
-        (EventKind.CREATED, outcome.created, status),
-        (EventKind.QUEUED, outcome.restarted, Status.PENDING),
-        (EventKind.PURGED, outcome.deleted, None),
+    waiting = set(dying)
+    for kind, ids, became, reason in (
+        (EventKind.CREATED, outcome.created, status, None),
+        (EventKind.QUEUED, [each for each in outcome.restarted if each not in waiting], Status.PENDING, None),
+        (EventKind.QUEUED, dying, Status.RUNNING, lifecycle.STOPPING),
+        (EventKind.PURGED, outcome.deleted, None, None),
     ):
         if ids:
-            transaction.add_event(kind, now, ids, status=became, batch=batch.id, generation=published.generation)
+            transaction.add_event(
+                kind, now, ids, status=became, reason=reason, batch=batch.id, generation=published.generation
+            )
     transaction.add_event(EventKind.TRIALS, now, [batch.id], batch=batch.id, generation=published.generation)
     return published
 
@@ -195,7 +205,7 @@ def _known(transaction: Transaction, rows: list[TrialRow], wanted: Reconciliatio
         key = row.flags_key
         same = row.setup.operation == wanted.batch.spec.setup.operation
         if row.requeued or not same:
-            key = _key_in(_run(transaction, row.id), wanted.operation, same=same)
+            key = _key_in(transaction, _run(transaction, row.id), wanted)
         known.append(
             Known(
                 id=row.id,
@@ -209,16 +219,28 @@ def _known(transaction: Transaction, rows: list[TrialRow], wanted: Reconciliatio
     return known
 
 
-def _key_in(run: Run, operation: Operation, *, same: bool) -> bytes:
-    """The key of a run's flags in terms of ``operation``: its own (``same``) or a newer one.
+def _key_in(transaction: Transaction, run: Run, wanted: Reconciliation) -> bytes:
+    """The key of a run's flags in terms of the batch's operation.
 
-    A run that is being stopped, and then runs again with other flags, is matched by none: its key is its own alone.
+    A run that nothing generated can be like is matched by none: its key is its own alone.  So is one that is being
+    stopped, and then runs again with other flags.
     """
-    now = flags_in(operation, run.spec.flags)
-    then = now if run.next_spec is None else flags_in(operation, run.next_spec.flags)
-    if trial_key(now) != trial_key(then):
+    now = _flags_in(transaction, run.spec, wanted)
+    then = now if run.next_spec is None else _flags_in(transaction, run.next_spec, wanted)
+    if now is None or then is None or trial_key(now) != trial_key(then):
         return run.id.encode()
-    return flags_key(run.spec.flags if same else now)
+    return flags_key(now)
+
+
+def _flags_in(transaction: Transaction, spec: Spec, wanted: Reconciliation) -> Flags | None:
+    """The flags of ``spec`` in terms of the batch's operation; None: no trial of that can be like it."""
+    present = wanted.batch.spec.setup
+    if spec.setup.operation == present.operation:
+        return spec.flags
+    if spec.setup.taken <= present.taken:
+        return flags_in(wanted.operation, spec.flags)
+    newer = operation_from_json(transaction.operation(spec.setup.operation))
+    return flags_before(wanted.operation, spec.flags, newer)
 
 
 def _busy(batch: Run, live: tuple[str, ...]) -> str:

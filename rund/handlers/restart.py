@@ -127,7 +127,7 @@ def _wanted(
     if taken is not None:
         operation = taken.operation
         flags = updated_flags(operation, flags, setup.given)
-    setup = with_contents(setup, taken, environment)
+    setup = with_contents(setup, taken, environment, last_event=transaction.last_event())
     try:
         assigned = assign_flags(
             operation,

@@ -18,9 +18,9 @@ from rund.handlers.replies import single_reply
 from rund.handlers.taking import (
     SourceGoneError,
     Taken,
+    add_contents,
     check_slots,
     find,
-    keep_source,
     read_environment,
     take_source,
 )
@@ -94,21 +94,24 @@ async def _run(context: Context, call: Call[RunParams]) -> Reply:
     if prototype is not None:
         generated = await generate_trials(prototype, found.operation, setup, force=params.force_flags)
     taken = await take_source(context, found, copy=not params.dry_run)
+    fixed = assigned.space.fixed
     setup = replace(setup, source=taken.source, commit=taken.commit)
 
     def change(transaction: Transaction) -> Reply:
+        if prototype is None or generated is None:
+            return _make(context, transaction, params, (taken, environment_text), Spec(setup=setup, flags=fixed))
         if not params.dry_run:
-            transaction.add_operation(operation_text)
-            transaction.add_environment(environment_text)
-        if prototype is not None and generated is not None:
-            return make_batch(context, transaction, call, taken, (setup, prototype, generated))
-        return _make(context, transaction, params, taken, Spec(setup=setup, flags=assigned.space.fixed))
+            add_contents(context, transaction, setup, taken, environment_text)
+        return make_batch(context, transaction, call, taken, (setup, prototype, generated))
 
     return await context.change(call.request, change)
 
 
-def _make(context: Context, transaction: Transaction, params: RunParams, taken: Taken, spec: Spec) -> Reply:
-    """Make a single run, and queue it unless it is to be staged."""
+def _make(
+    context: Context, transaction: Transaction, params: RunParams, contents: tuple[Taken, str], spec: Spec
+) -> Reply:
+    """Make a single run, and queue it unless it is to be staged; ``contents`` are its source and environment."""
+    taken, environment = contents
     name = taken.operation.name
     if params.needed:
         done = transaction.completed_equal(name, taken.source, spec.flags)
@@ -117,7 +120,7 @@ def _make(context: Context, transaction: Transaction, params: RunParams, taken: 
             return single_reply(context, transaction, done, skipped=[done.id])
     if params.dry_run:
         return single_reply(context, transaction, None, created=[spec.flags])
-    keep_source(context, transaction, spec.setup)
+    add_contents(context, transaction, spec.setup, taken, environment)
     now = context.now()
     made = Run(
         id=context.new_id(),

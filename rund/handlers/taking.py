@@ -66,11 +66,14 @@ def keep_source(context: Context, transaction: Transaction, setup: Setup) -> Non
             raise SourceGoneError
 
 
-def with_contents(setup: Setup, taken: Taken | None, environment: str | None) -> Setup:
-    """``setup`` with the operation, source and environment (as text) that are taken anew; None: they stay."""
+def with_contents(setup: Setup, taken: Taken | None, environment: str | None, *, last_event: int) -> Setup:
+    """``setup`` with the operation, source and environment (as text) that are taken anew; None: they stay.
+
+    ``last_event`` is the number of the last event that there is.
+    """
     if taken is not None:
         operation = digest(operation_to_json(taken.operation))
-        setup = replace(setup, operation=operation, source=taken.source, commit=taken.commit)
+        setup = replace(setup, operation=operation, source=taken.source, commit=taken.commit, taken=last_event)
     return setup if environment is None else replace(setup, environment=digest(environment))
 
 

@@ -48,7 +48,9 @@ async def delete(context: Context, call: Call[DeleteParams]) -> Reply:
         transaction.add_event(EventKind.DELETED, now, [run.id for run in runs])
         return {"runs": [run.id for run in runs]}
 
-    return await context.change(call.request, change, urgent=True)
+    reply = await context.change(call.request, change, urgent=True)
+    await remove_garbage(context.store)
+    return reply
 
 
 def _check_rest(run: Run) -> None:

@@ -19,6 +19,7 @@ class Setup:
     source: str | None  # None: it is run in place
     environment: str
     commit: str | None = None  # of version control, when the source was taken
+    taken: int = 0  # the last event before a restart took the operation anew; of two setups the higher one is newer
     given: frozenset[str] = frozenset()  # flags that the user gave; the rest are the operation's defaults
     random_seed: int
     slots: int = 1

@@ -2,7 +2,8 @@
 
 The text is JSON with NaN and Infinity, as Python writes and reads them exactly.  A varying flag is
 ``{"choices": [...]}``, ``{"uniform": [low, high]}`` or ``{"loguniform": [low, high]}``, with ``"text"`` beside it where
-the text it was given as is known.
+the text it was given as is known.  What ``range`` and ``linspace`` give may be a million values: they are kept as
+``{"series": TYPE}`` with the text, from which they are computed exactly; TYPE is what the flag has made of them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from rund.model.space import Choices, FlagSpace, LogUniform, Space, Uniform
+from rund.operations.stored_series import series_type, series_values
 
 
 def space_to_json(space: Space, *, texts: bool = True) -> str:
@@ -34,7 +36,8 @@ def space_from_json(text: str) -> Space:
 def _varying(space: FlagSpace, *, texts: bool) -> dict[str, Any]:
     match space:
         case Choices():
-            fields: dict[str, Any] = {"choices": space.values}
+            kind = series_type(space) if texts else None
+            fields: dict[str, Any] = {"choices": space.values} if kind is None else {"series": kind}
         case Uniform():
             fields = {"uniform": [space.low, space.high]}
         case LogUniform():
@@ -44,7 +47,9 @@ def _varying(space: FlagSpace, *, texts: bool) -> dict[str, Any]:
 
 def _space(fields: dict[str, Any]) -> FlagSpace:
     space: FlagSpace
-    if "choices" in fields:
+    if "series" in fields:
+        space = Choices(values=series_values(fields["text"], fields["series"]))
+    elif "choices" in fields:
         space = Choices(values=tuple(fields["choices"]))
     elif "uniform" in fields:
         space = Uniform(low=fields["uniform"][0], high=fields["uniform"][1])

@@ -37,6 +37,23 @@ def flags_in(operation: Operation, flags: Flags) -> Flags:
     return {flag.name: have.get(same_name(flag.name), flag.default) for flag in operation.flags}
 
 
+def flags_before(operation: Operation, flags: Flags, newer: Operation) -> Flags | None:
+    """The flags of a run of the ``newer`` operation, for matching, in terms of ``operation``, an older one.
+
+    A flag that the run lacks equals its old default.  None: one that only the newer has is not at its default, so that
+    no run of the older is like it.
+    """
+    if takes_any_flag(operation):
+        return flags
+    known = {same_name(flag.name) for flag in operation.flags}
+    defaults = {same_name(flag.name): flag.default for flag in newer.flags}
+    for name, value in flags.items():
+        same = same_name(name)
+        if same not in known and (same not in defaults or value_key(value) != value_key(defaults[same])):
+            return None
+    return flags_in(operation, flags)
+
+
 def same_flags(flags: Flags, operation: Operation, wanted: Flags) -> bool:
     """Whether a run with ``flags`` is what the new ``operation`` would be with ``wanted``.
 

@@ -10,6 +10,8 @@ from rund.model.event import EventKind
 from rund.model.run import Run
 from rund.model.status import LIVE
 from rund.store.batches import pack_ids
+from rund.store.codec import dump
+from rund.store.directories import run_folder
 from rund.store.prototypes import prototype_to_json
 from rund.store.queries import QUERIES
 from rund.store.run_changes import RunChanges
@@ -57,8 +59,22 @@ class BatchChanges(RunChanges):
         self._connection.execute("UPDATE batches SET paused = 0")
 
     def delete_runs(self, run_ids: Iterable[str]) -> None:
-        """Erase runs that have never started, for good: they left nothing."""
-        self._connection.executemany("DELETE FROM runs WHERE id = ? AND attempts = 0", [(each,) for each in run_ids])
+        """Erase runs that have never started, for good.
+
+        All that they may have left is an empty folder, of a start that is proven never to have run.
+        """
+        ids = dump(list(run_ids))
+        began = self._connection.execute(QUERIES["began_and_never_ran"], (ids,)).fetchall()
+        self.add_garbage(run_folder(run_id) for (run_id,) in began)
+        self._connection.execute(QUERIES["delete_unstarted"], (ids,))
+
+    def retry_no_more(self, batch_id: str) -> None:
+        """Start none of the trials that run again by itself, until the batch or the trial is restarted or started."""
+        self._connection.execute(QUERIES["retry_no_more"], (self._key(batch_id),))
+
+    def retry_anew(self, batch_id: str) -> None:
+        """Count the retries of trials that run or wait from now on."""
+        self._connection.execute(QUERIES["retry_anew"], (self._key(batch_id),))
 
     def queue_trials(self, batch: Run, places: Iterable[tuple[int, str]], now: float, *, first: int) -> None:
         """Queue ended or staged runs again as trials of ``batch``, with its setup, each at its position.

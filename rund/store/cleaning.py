@@ -20,6 +20,7 @@ from rund.threads import in_thread
 
 _log = logging.getLogger(__name__)
 _AT_ONCE = 200  # folders taken away in one transaction
+_LOOKED_AT = 2_000  # setups at a time
 
 
 async def remove_garbage(store: Store) -> list[str]:
@@ -51,9 +52,33 @@ async def note_leftovers(store: Store) -> list[Path]:
 
 
 async def clean_up(store: Store, halves: list[Path]) -> None:
-    """Remove what earlier daemons left."""
+    """Remove what earlier daemons left, and what restarts have replaced: beside all other work, some at a time."""
     await in_thread(store.directories.remove_halves, halves)
+    try:
+        await _forget_replaced(store)
+    except (FullError, InternalError) as error:
+        _log.warning("what restarts have replaced is left for now: %s", error.message)
     await remove_garbage(store)
+
+
+async def _forget_replaced(store: Store) -> None:
+    """Erase setups that nothing needs any more, and their contents: environments may hold secrets."""
+    last: int | None = 0
+    while last is not None:
+        unused, last = await store.read(partial(_unused_setups, after=last))
+        if unused:
+            await store.write(partial(_forget_setups, unused=unused))
+    operations, environments = await store.read(lambda reader: reader.contents_without_setups())
+    if operations or environments:
+        await store.write(lambda transaction: transaction.forget_contents(operations, environments))
+
+
+def _unused_setups(reader: Reader, *, after: int) -> tuple[list[int], int | None]:
+    return reader.setups_after(after, _LOOKED_AT)
+
+
+def _forget_setups(transaction: Transaction, *, unused: list[int]) -> None:
+    transaction.forget_setups(unused)
 
 
 def _collect_sources(transaction: Transaction, *, present: list[str]) -> None:

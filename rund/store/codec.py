@@ -34,6 +34,7 @@ def setup_options(setup: Setup) -> str:
     return dump(
         {
             "commit": setup.commit,
+            "taken": setup.taken,
             "given": sorted(setup.given),
             "random_seed": setup.random_seed,
             "slots": setup.slots,
@@ -52,6 +53,7 @@ def setup_from_row(row: Row) -> Setup:
         environment=row[1],
         source=row[2],
         commit=options["commit"],
+        taken=options.get("taken", 0),
         given=frozenset(options["given"]),
         random_seed=options["random_seed"],
         slots=options["slots"],

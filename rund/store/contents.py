@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from rund.errors import InternalError
 from rund.model.run import Setup
 from rund.store.codec import setup_from_row
+from rund.store.queries import QUERIES
 
 _SETUPS_KEPT = 10_000
 
@@ -39,6 +40,20 @@ class ContentReader:
             for source in sources
             if self._connection.execute("SELECT 1 FROM setups WHERE source = ? LIMIT 1", (source,)).fetchone() is None
         ]
+
+    def setups_after(self, key: int, limit: int) -> tuple[list[int], int | None]:
+        """(those that nothing needs of the next so many setups after ``key``, the last key looked at: None at the end).
+
+        What was replaced by a restart is needed no more.
+        """
+        rows = self._connection.execute(QUERIES["setups_after"], (key, limit)).fetchall()
+        return [found for found, unused in rows if unused], rows[-1][0] if rows else None
+
+    def contents_without_setups(self) -> tuple[list[str], list[str]]:
+        """The digests of operations, and of environments, that no setup needs."""
+        operations = self._connection.execute(QUERIES["operations_without_setups"]).fetchall()
+        environments = self._connection.execute(QUERIES["environments_without_setups"]).fetchall()
+        return [row[0] for row in operations], [row[0] for row in environments]
 
     def _one(self, statement: str, value: str) -> object:
         row = self._connection.execute(statement, (value,)).fetchone()

@@ -88,7 +88,7 @@ class Directories:
 
     def run(self, run_id: str) -> Path:
         """A run's own directory, its working directory."""
-        return self.home / "runs" / run_id[:2] / run_id
+        return self.home / run_folder(run_id)
 
     def attempt(self, token: str) -> Path:
         """An attempt's own directory: its output, and what its shim left."""
@@ -152,3 +152,8 @@ def log_left(left: Iterable[str]) -> None:
     """Log what could not be removed."""
     for what in left:
         _log.warning("%s; it is left", what)
+
+
+def run_folder(run_id: str) -> str:
+    """A run's own directory, relative to the home."""
+    return f"runs/{run_id[:2]}/{run_id}"

@@ -91,6 +91,21 @@ UPDATE runs SET
     batch = :batch, position = :position
 WHERE id = :id
 
+-- name: began_and_never_ran
+-- Those of these runs, which never started, that were about to: a folder may have been made for them.
+SELECT id FROM runs WHERE id IN (SELECT value FROM json_each(?)) AND attempts = 0 AND starts > 0
+
+-- name: delete_unstarted
+DELETE FROM runs WHERE id IN (SELECT value FROM json_each(?)) AND attempts = 0
+
+-- name: retry_no_more
+-- As if its trials that run had been started again as often as they may be.
+UPDATE runs SET retried = b.retries FROM batches AS b
+WHERE b.run = runs.batch AND runs.batch = ? AND runs.status = 'running' AND runs.retried < b.retries
+
+-- name: retry_anew
+UPDATE runs SET retried = 0 WHERE batch = ? AND status IN ('running', 'pending') AND retried > 0
+
 -- name: setups_of_runs
 -- The setups that these runs and their attempts are made from.
 WITH chosen AS (SELECT key, setup, next_setup FROM runs WHERE id IN (SELECT value FROM json_each(:ids)))
@@ -104,6 +119,19 @@ WHERE key IN (SELECT value FROM json_each(:keys))
     AND NOT EXISTS (SELECT 1 FROM runs WHERE setup = setups.key)
     AND NOT EXISTS (SELECT 1 FROM runs WHERE next_setup = setups.key)
     AND NOT EXISTS (SELECT 1 FROM attempts WHERE setup = setups.key)
+
+-- name: setups_after
+-- The next setups in the order of their keys, and whether nothing names them any more.
+SELECT key, NOT EXISTS (SELECT 1 FROM runs WHERE setup = setups.key)
+    AND NOT EXISTS (SELECT 1 FROM runs WHERE next_setup = setups.key)
+    AND NOT EXISTS (SELECT 1 FROM attempts WHERE setup = setups.key)
+FROM setups WHERE key > ? ORDER BY key LIMIT ?
+
+-- name: operations_without_setups
+SELECT digest FROM operations WHERE NOT EXISTS (SELECT 1 FROM setups WHERE operation = operations.digest)
+
+-- name: environments_without_setups
+SELECT digest FROM environments WHERE NOT EXISTS (SELECT 1 FROM setups WHERE environment = environments.digest)
 
 -- name: delete_unused_operations
 DELETE FROM operations WHERE digest IN (SELECT value FROM json_each(:digests))

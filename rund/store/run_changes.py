@@ -101,16 +101,23 @@ class RunChanges(Reader):
         ids = json.dumps(list(run_ids))
         setups = [row[0] for row in self._connection.execute(QUERIES["setups_of_runs"], {"ids": ids})]
         self._connection.execute("DELETE FROM runs WHERE id IN (SELECT value FROM json_each(?))", (ids,))
-        keys = {"keys": json.dumps(setups)}
+        self.forget_setups(setups)
+
+    def forget_setups(self, setups: Iterable[int]) -> None:
+        """Erase those of these setups that nothing needs, with the contents that only they needed."""
+        keys = {"keys": json.dumps(list(setups))}
         contents = self._connection.execute(QUERIES["unused_setups"], keys).fetchall()
         unused = {"keys": json.dumps([row[0] for row in contents])}
         self._connection.execute("DELETE FROM setups WHERE key IN (SELECT value FROM json_each(:keys))", unused)
         self._setups.clear()
         self._setup_keys.clear()
-        for name, column in (("delete_unused_operations", 1), ("delete_unused_environments", 2)):
-            digests = json.dumps([row[column] for row in contents])
-            self._connection.execute(QUERIES[name], {"digests": digests})
+        self.forget_contents({row[1] for row in contents}, {row[2] for row in contents})
         self.add_garbage(f"sources/{source}" for source in self.unneeded_sources({row[3] for row in contents} - {None}))
+
+    def forget_contents(self, operations: Iterable[str], environments: Iterable[str]) -> None:
+        """Erase those of these operations and environments that no setup needs."""
+        for name, digests in (("delete_unused_operations", operations), ("delete_unused_environments", environments)):
+            self._connection.execute(QUERIES[name], {"digests": json.dumps(list(digests))})
 
     def add_garbage(self, paths: Iterable[str]) -> None:
         """Note folders, relative to the home, that nothing needs any more."""

@@ -122,6 +122,11 @@ class RunReader(JournalReader):
         row = self._connection.execute("SELECT created FROM runs ORDER BY key LIMIT 1").fetchone()
         return None if row is None else float(row[0])
 
+    def newest_time(self) -> float:
+        """The latest of the times that order listings; 0 if there are no runs."""
+        row = self._connection.execute("SELECT max(listed) FROM runs WHERE deleted IS NULL").fetchone()
+        return float(row[0] or 0.0)
+
     def running(self) -> list[Run]:
         """All runs that are running."""
         rows = self._connection.execute(

@@ -25,11 +25,15 @@ class WithdrawingChanges(BatchChanges):
         self.save_run(withdrawn)
         return withdrawn
 
-    def withdraw_all(self, runs: Iterable[Run], now: float) -> list[Run]:
+    def withdraw_all(self, runs: Iterable[Run], now: float) -> None:
         """Withdraw pending runs, and tell of it: an event for each status that they come to.
 
         A trial that shows other flags afterwards leaves its batch's trials, as with any change of its flags.
         """
+        self.leave_changed(self.withdraw_each(runs, now), now)
+
+    def withdraw_each(self, runs: Iterable[Run], now: float) -> list[tuple[Run, Run]]:
+        """As `withdraw_all`, but none leaves: answers each run before and after, for one `leave_changed` of all."""
         before = list(runs)
         withdrawn = [self.withdraw(run) for run in before]
         for status in Status:
@@ -37,8 +41,7 @@ class WithdrawingChanges(BatchChanges):
             if ids:
                 reason = lifecycle.STOPPED if status is Status.STAGED else None
                 self.add_event(EventKind.WITHDRAWN, now, ids, status=status, reason=reason)
-        self.leave_changed(list(zip(before, withdrawn, strict=True)), now)
-        return withdrawn
+        return list(zip(before, withdrawn, strict=True))
 
     def leave_changed(self, changes: Iterable[tuple[Run, Run]], now: float) -> None:
         """Take trials that (before, after) show to have other flags now out of their batches' lists."""

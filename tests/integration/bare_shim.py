@@ -40,6 +40,8 @@ def start_shim(attempt: Submission, *, launcher: Sequence[str] = (), before: str
                 environment=attempt.environment,
                 grace=attempt.grace,
                 output_limit=attempt.output_limit,
+                started=attempt.started,
+                began=attempt.began,
             )
         )
     )

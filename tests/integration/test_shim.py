@@ -7,10 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from rund.clock import boottime, now
 from rund.engine.recover import Ended, NeverRan
 from rund.executor.facts import read_facts
 from rund.executor.framing import EXIT, RECORD_SIZE, TRIAL_LOCK
@@ -116,3 +118,16 @@ def _private_memory(directory: Path) -> int:
     assert os.getpid() != started.shim_pid
     lines = Path(f"/proc/{started.shim_pid}/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Private"))
+
+
+def test_times_are_the_recorded_start_and_what_passed_since_whatever_the_clock_says(attempts: Attempts) -> None:
+    # As if the machine's clock had been set back by a day since the start was recorded, and that had been a minute ago.
+    attempt = replace(attempts.shell("exit 0"), started=now() + 86_400.0, began=boottime() - 60.0)
+    assert run_shim(attempt) == 0
+    facts = read_facts(attempt.directory)
+    assert facts.exit is not None
+    assert facts.started is not None
+    assert facts.started.started == facts.exit.started == attempt.started
+    passed = facts.exit.ended - attempt.started
+    assert abs(passed - (facts.exit.boottime - attempt.began)) < 0.001
+    assert passed >= 60.0

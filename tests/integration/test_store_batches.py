@@ -5,17 +5,22 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from rund.engine import lifecycle
 from rund.engine.lifecycle import End
+from rund.engine.recover import NeverRan
+from rund.executor.ending import Ends, Outcome
 from rund.model.batch import Batch, Prototype
 from rund.model.run import Run, Spec
 from rund.model.space import Choices, Space
 from rund.model.status import Status
 from rund.store.batch_changes import LIST_KEPT
 from rund.store.directories import Directories
+from rund.store.store import Store
 from rund.store.transaction import Transaction
 from tests.integration.conftest import AddRun
 
@@ -144,3 +149,46 @@ def test_runs_that_have_started_are_never_erased_with_those_that_have_not(store:
     store.delete_runs([run.id for run in runs])
     assert store.find(runs[0].id) is not None
     assert store.find(runs[1].id) is None
+
+
+def test_what_never_ran_but_was_about_to_leaves_no_folder_when_it_is_deleted(
+    store: Transaction, add_run: AddRun
+) -> None:
+    _, runs = batch_of(store, add_run, 2)
+    store.save_run(replace(runs[0], starts=1))
+    store.delete_runs([run.id for run in runs])
+    assert store.garbage(10) == [f"runs/{runs[0].id[:2]}/{runs[0].id}"]
+
+
+def test_all_that_leaves_a_batch_as_ends_are_recorded_leaves_it_in_one_generation(
+    store: Transaction, add_run: AddRun, directories: Directories
+) -> None:
+    batch, runs = batch_of(store, add_run, 3, fail_fast=True)
+    one, _ = store.publish(batch, 1.0)
+    outcomes: dict[str, Outcome] = {}
+    for number, run in enumerate(runs):
+        store.save_run(ended(run, Status.COMPLETED))
+        over = lifecycle.start(
+            lifecycle.queue(run, run.spec, now=2.0, place=1), now=3.0, host="h", user="u", boot_id="b"
+        )
+        store.save_attempt(
+            run.id,
+            lifecycle.end(
+                *over, End(status=Status.COMPLETED, reason=None, exit_status=0, stopped=4.0), now=4.0, place=1
+            )[1],
+        )
+        changed = lifecycle.queue(
+            ended(run, Status.COMPLETED), replace(run.spec, flags={"x": number + 100}), now=5.0, place=number
+        )
+        if number < 2:
+            changed, attempt = lifecycle.start(changed, now=6.0, host="h", user="u", boot_id="b")
+            store.save_attempt(run.id, attempt)
+            bad = End(status=Status.ERROR, reason="exit 1", exit_status=1, stopped=7.0)
+            outcomes[attempt.token] = NeverRan() if number else bad
+            changed = lifecycle.stop(changed) if number else changed
+        store.save_run(changed)
+    # The first fails, so that the third is withdrawn; the second, which was stopped, never ran: both show 1 and 2 again.
+    Ends(cast(Store, SimpleNamespace(directories=directories)))._apply(store, outcomes=outcomes)
+    now = store.find(batch.id)
+    assert (now.generation, store.trial_ids(batch.id)) == (one.generation + 1, [runs[0].id])
+    assert store.committed_list(batch.id, now.generation) == [runs[0].id]

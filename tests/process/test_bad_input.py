@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.process.conftest import Machine
@@ -136,3 +138,23 @@ def test_no_daemon_and_none_may_be_started(machine: Machine) -> None:
         assert result.returncode == 3
         (line,) = result.stderr.splitlines()
         assert "runctl daemon start" in line
+
+
+def test_errors_name_what_was_typed_and_cut_what_is_huge(served: Machine) -> None:
+    served.script("t.py", "x = 1\n")
+    assert served.ctl("list", "-n", "0").stderr.startswith("runctl: -n: ")
+    assert served.ctl("run", "t.py", "--slots", "0").stderr.startswith("runctl: --slots: ")
+    huge = served.ctl("run", "t.py", f"x=range[1:{'9' * 100_000}]")
+    assert huge.returncode == 2
+    assert len(huge.stderr) < 1500
+    unknown = served.ctl("run", "t.py", f"{'y' * 100_000}=1")
+    assert unknown.returncode == 2
+    assert len(unknown.stderr) < 1500
+
+
+def test_a_purge_of_an_empty_trash_does_not_ask(served: Machine) -> None:
+    terminal, slave = os.openpty()
+    result = served.ctl("purge", stdin=slave)
+    os.close(slave)
+    os.close(terminal)
+    assert (result.returncode, result.stderr) == (0, "The trash is empty.\n")

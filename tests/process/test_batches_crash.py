@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -99,3 +102,27 @@ def test_killed_during_restarts_with_request_ids_each_takes_effect_once(noted: B
             noted.restart(batch, f"x=[1,2,{number + 10}]", needed=True, request_id=f"request {number}")
             == (answers[number])
         )
+
+
+def test_killed_when_the_first_start_is_recorded_and_no_process_made_all_of_it_runs_once(noted: BatchClient) -> None:
+    made = noted.done(noted.run("noted.py", "x=[1,2]"))
+    batch = made["run"]["id"]
+    server = _fork_server(noted)
+    os.kill(server, signal.SIGSTOP)
+    again = noted.restart(batch, "x=[1,2,3]")
+    wait_until(lambda: "running" in noted.statuses(batch))
+    noted.machine.kill()
+    os.kill(server, signal.SIGKILL)
+    wait_until(lambda: server not in noted.machine.processes())
+    assert sorted(noted.ran()) == ["1 1", "2 1"], "none of the restart's"
+    noted.machine.start()
+    noted.wait(batch)
+    assert (noted.ids(batch), noted.statuses(batch)) == (again["trials"], ["completed"] * 3)
+    assert noted.attempts(batch) == [2, 2, 1]
+    assert sorted(noted.ran()) == ["1 1", "1 1", "2 1", "2 1", "3 1"]
+
+
+def _fork_server(client: BatchClient) -> int:
+    """The pid of what forks all processes of the daemon's."""
+    (server,) = (pid for pid in client.machine.processes() if Path(f"/proc/{pid}/comm").read_text() == "rund-fork\n")
+    return server

@@ -139,3 +139,23 @@ def test_error_terminated_and_lost_run_again_if_needed_and_completed_do_not(fail
     again = failing.done(failing.restart(batch, needed=True))
     assert again["plan"] == plan(restarted=[one, two, three], skipped=[zero])
     assert failing.statuses(batch) == ["completed"] * 4
+
+
+def test_after_fail_fast_gave_up_nothing_is_tried_again_until_it_is_restarted(failing: BatchClient) -> None:
+    failing.machine.kill()
+    failing.machine.start(RUND_SLOTS="2")
+    failing.script(
+        "late.py",
+        "import os, time\nx = 1\ngo = os.environ['RUND_HOME'] + '/../go'\n"
+        "while x == 2 and not os.path.exists(go):\n    time.sleep(0.01)\nos._exit(1 if x < 3 else 0)\n",
+    )
+    made = failing.run("late.py", "x=[1,2,3]", retries=1, fail_fast=True)
+    batch, (one, two, _) = made["run"]["id"], made["trials"]
+    wait_until(lambda: (failing.attrs(one)["status"], failing.attrs(one)["attempts"]) == ("error", 2))
+    failing.go()
+    failing.wait(batch)
+    assert failing.statuses(batch) == ["error", "error", "completed"]
+    assert failing.attempts(batch) == [2, 1, 1], "the batch was given up before the second failed"
+    failing.restart(two)
+    failing.wait(batch)
+    assert failing.attempts(batch) == [2, 3, 1], "a restart counts anew"

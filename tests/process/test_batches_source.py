@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+
 import pytest
 
 from tests.process.batch_client import BatchClient, plan
+from tests.process.conftest import wait_until
 
 BROKEN = "x = 1\nif x > 1:\n    raise SystemExit('a bug')\n"
 MENDED = "x = 1\nw = 0.5\nprint('mended', x, w)\n"
@@ -137,3 +141,45 @@ def test_a_trial_updated_by_itself_stays_listed_and_is_matched(broken: BatchClie
     assert (broken.ids(batch), broken.statuses(batch)) == ([one, two], ["completed"] * 2)
     assert broken.restart(batch, needed=True)["plan"] == plan(skipped=[one, two])
     assert broken.restart(batch, update_source=True, needed=True)["plan"] == plan(skipped=[one, two])
+
+
+def test_a_trial_updated_by_itself_with_a_flag_that_its_batch_has_not_is_not_claimed(broken: BatchClient) -> None:
+    made = broken.done(broken.run("train.py", "x=[1,0]"))
+    batch, (one, zero) = made["run"]["id"], made["trials"]
+    broken.script("train.py", MENDED)
+    broken.restart(zero, "w=5", update_source=True)
+    broken.wait(zero)
+    assert broken.ids(batch) == [one], "its flags have changed"
+    again = broken.done(broken.restart(batch))
+    assert again["plan"]["restarted"] == [one]
+    assert len(again["plan"]["created"]) == 1
+    assert (broken.attrs(zero)["flags"], broken.attrs(zero)["attempts"]) == ({"x": 0, "w": 5}, 2)
+    newest = broken.restart(batch, update_source=True, needed=True)
+    assert newest["plan"]["orphaned"] == [], "w is 0.5 by default, which those without it equal"
+    assert zero not in newest["trials"]
+    back = broken.restart(batch, "w=5", needed=True, dry_run=True)
+    assert back["plan"]["taken_back"] == [zero]
+
+
+def test_an_environment_that_was_replaced_is_forgotten_by_the_next_daemon(broken: BatchClient) -> None:
+    def kept(secret: str) -> int:
+        with contextlib.closing(sqlite3.connect(broken.machine.home / "rund.db")) as store:
+            query = "SELECT count(*) FROM environments WHERE body LIKE ?"
+            return int(store.execute(query, (f"%{secret}%",)).fetchone()[0])
+
+    env = broken.machine.env
+    made = broken.done(broken.run("train.py", "x=[0,1]", env=env | {"KEY": "first-secret"}))
+    batch = made["run"]["id"]
+    broken.run("train.py", "x=0", env=env | {"KEY": "other-secret"}, stage=True)
+    staged = broken.run("train.py", "x=1", env=env | {"KEY": "staged-secret"}, stage=True)["run"]["id"]
+    broken.restart(staged, stage=True, update_env=True, env=env | {"KEY": "second-secret"})
+    skipped = broken.run("train.py", "x=0", env=env | {"KEY": "skipped-secret"}, needed=True)
+    assert skipped["plan"]["skipped"]
+    assert kept("skipped-secret") == 0, "nothing was made of it"
+    assert kept("staged-secret") == 1
+    broken.machine.kill()
+    broken.machine.start()
+    wait_until(lambda: kept("staged-secret") == 0)
+    assert [kept(f"{name}-secret") for name in ("first", "other", "second")] == [1, 1, 1]
+    broken.done(broken.restart(batch))
+    assert broken.statuses(batch) == ["completed", "completed"]

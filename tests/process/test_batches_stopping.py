@@ -177,3 +177,21 @@ def test_a_running_orphan_runs_on_untouched(stubborn: BatchClient) -> None:
     ended = stubborn.attrs(two)
     assert (ended["status"], ended["attempts"], ended["batch"]) == ("completed", 1, None)
     assert int(pid_file.read_text()) == pid
+
+
+def test_the_event_of_what_waits_for_its_end_says_what_it_shows(stubborn: BatchClient) -> None:
+    made = stubborn.run("stubborn.py", "x=[1,2,3,4]")
+    batch, ids = made["run"]["id"], made["trials"]
+    wait_until(lambda: len(stubborn.ran()) == 3)
+    stubborn.call("stop", runs=[batch])
+    last = stubborn.last_event()
+    stubborn.restart(batch)
+    queued = [each for each in stubborn.events(last) if each["kind"] == "queued" and batch not in each["runs"]]
+    assert [(each["runs"], each["status"], each["reason"]) for each in queued] == [
+        (ids[3:], "pending", None),
+        (ids[:3], "running", "stopping"),
+    ]
+    (stubborn.folder / "die").touch()
+    stubborn.wait(batch)
+    queued = [each for each in stubborn.events(last) if each["kind"] == "queued" and each["status"] == "pending"]
+    assert sorted(run for each in queued for run in each["runs"]) == sorted(ids)

@@ -304,3 +304,30 @@ def test_the_stored_text_tells_typed_values_apart_but_not_their_spelling():
     )
     assert space_to_json(one) != space_to_json(other)
     assert space_to_json(one, texts=False) == space_to_json(other, texts=False)
+
+
+@pytest.mark.parametrize("kind", [None, FlagType.INT, FlagType.FLOAT, FlagType.STR])
+@pytest.mark.parametrize("text", ["range[1:1000]", "linspace[1:1000:1000]", " range[0:1:0.25] ", "geomspace[1:1000:4]"])
+def test_a_long_series_is_kept_as_its_text_and_comes_back_value_by_value(text: str, kind: FlagType | None) -> None:
+    try:
+        choices = read_space(FlagDef(name="x", type=kind), text)
+    except InvalidError:
+        assert (kind, "0.25" in text or "geom" in text) == (FlagType.INT, True)
+        return
+    space = Space(fixed={}, varying={"x": choices})
+    written = space_to_json(space)
+    assert len(written) < 200
+    found = space_from_json(written).varying["x"]
+    assert (found.text, [(type(each), each) for each in found.values]) == (
+        choices.text,
+        [(type(each), each) for each in choices.values],
+    )
+    assert space_to_json(space, texts=False) == space_to_json(
+        Space(fixed={}, varying={"x": Choices(values=choices.values)})
+    )
+
+
+def test_a_series_whose_values_are_no_longer_those_of_its_text_is_kept_as_values() -> None:
+    choices = Choices(values=(1, 2.5, 3), text="range[1:3]")
+    found = space_from_json(space_to_json(Space(fixed={}, varying={"x": choices}))).varying["x"]
+    assert found.values == (1, 2.5, 3)

@@ -110,3 +110,23 @@ def test_every_command_is_in_its_table_under_its_own_name() -> None:
 def test_an_unknown_command_is_told_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean list"):
         find_command("lits")
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "message", "shown"),
+    [
+        ("list", ["-n", "0"], "limit: expected `int` >= 1", "-n: expected `int` >= 1"),
+        ("list", ["--op", "x"], "operation: too long", "--op: too long"),
+        ("run", ["t.py", "--max-trials", "0"], "max_trials: 0 are none", "--max-trials: 0 are none"),
+        ("run", ["t.py", "--tag", "a"], "tags[0]: too long", "--tag: too long"),
+        ("run", ["t.py", "jobs=0", "--jobs", "0"], "jobs: is it the flag?", "jobs: is it the flag?"),
+        ("run", ["t.py", "x=0"], "x: no number", "x: no number"),
+        ("run", ["t.py"], "jobs: not given", "jobs: not given"),
+        ("show", ["f"], "run: too long", "RUN: too long"),
+        ("tag", ["f", "t"], "add_tags[0]: too long", "TAG: too long"),
+        ("run", ["t.py"], "no colon", "no colon"),
+    ],
+)
+def test_a_message_of_the_daemon_names_what_was_typed(command: str, words: list[str], message: str, shown: str) -> None:
+    found = find_command(command)
+    assert read_arguments(found, words).in_words_typed(found, message) == shown

@@ -75,13 +75,13 @@ COMMANDS = {
         example="runctl list --status error,terminated --op train.py",
         options=(
             Option("--status", value="S", many=True, meaning="only runs of this status; several with commas"),
-            Option("--op", value="NAME", meaning="only runs of this operation"),
+            Option("--op", value="NAME", param="operation", meaning="only runs of this operation"),
             Option("--label", value="TEXT", meaning="only runs with this label"),
             Option("--tag", value="TAG", meaning="only runs with this tag"),
             Option("--batch", value="BATCH", meaning="the trials of this batch, in its order"),
             Option("--orphans", meaning="only runs that a batch made and no longer lists; with --batch: of that batch"),
             Option("--trash", meaning="runs in the trash"),
-            Option("-n", value="N", kind=WHOLE, meaning="no more than N (default: 20)"),
+            Option("-n", value="N", kind=WHOLE, param="limit", meaning="no more than N (default: 20)"),
         ),
     )
 }

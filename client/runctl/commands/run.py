@@ -82,10 +82,11 @@ COMMANDS = {
         options=(
             DETACH,
             Option("--label", value="TEXT", meaning="label of the run"),
-            Option("--tag", value="TAG", many=True, meaning="tag of the run; may be given several times"),
+            Option("--tag", value="TAG", many=True, param="tags", meaning="tag of the run; may be given several times"),
             Option(
                 "--input",
                 value="PATH",
+                param="inputs",
                 many=True,
                 meaning="file or folder of the project to link into the run's directory; may be given several times",
             ),

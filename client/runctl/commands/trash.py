@@ -39,9 +39,11 @@ def restore(arguments: Arguments) -> int:
 def purge(arguments: Arguments) -> int:
     """Free the runs named, or all, that are in the trash; asks first where a person can answer."""
     with reach_for(arguments) as daemon:
-        if sys.stdin.isatty() and not arguments.flag("yes") and not _agreed(_purged(arguments, daemon)):
-            say("Nothing is purged.")
-            return INCOMPLETE
+        if sys.stdin.isatty() and not arguments.flag("yes"):
+            what = _purged(arguments, daemon)
+            if what is not None and not _agreed(what):
+                say("Nothing is purged.")
+                return INCOMPLETE
         answer: PurgeAnswer = daemon.call("purge", runs=arguments.words or None)
     _tell(arguments, answer, "Purged")
     for what in answer["left"]:
@@ -49,11 +51,13 @@ def purge(arguments: Arguments) -> int:
     return INCOMPLETE if answer["left"] else DONE
 
 
-def _purged(arguments: Arguments, daemon: Connection) -> str:
-    """What would be purged."""
+def _purged(arguments: Arguments, daemon: Connection) -> str | None:
+    """What would be purged; None: nothing is there."""
     if arguments.words:
         return " ".join(arguments.words)
     total = daemon.call("list", trash=True, limit=1)["total"]
+    if not total:
+        return None
     return f"all {total} runs in the trash" if total != 1 else "the one run in the trash"
 
 
