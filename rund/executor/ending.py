@@ -111,10 +111,7 @@ def _after_end(transaction: Transaction, run: Run, how: End, time: float) -> lis
         transaction.add_event(EventKind.QUEUED, time, [run.id], status=again.status, batch=run.batch)
     elif policy.fail_fast:
         transaction.retry_no_more(run.batch)
-        live = transaction.live_trials(run.batch)
-        return transaction.withdraw_each(
-            (trial for trial in live if trial.status is Status.PENDING or trial.next_spec is not None), time
-        )
+        return transaction.withdraw_each(transaction.waiting_trials(run.batch), time)
     return []
 
 

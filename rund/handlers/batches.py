@@ -78,7 +78,8 @@ def make_batch(
     params, now = call.params, context.now()
     setup, prototype, generated = made
     if params.dry_run:
-        return batch_reply(context, transaction, None, [], Outcome(created=list(generated.flags)))
+        created = [generated.flags(position) for position in range(len(generated.texts))]
+        return batch_reply(context, transaction, None, [], Outcome(created=created))
     batch = Run(
         id=context.new_id(),
         operation=f"{taken.operation.name}+",
@@ -142,9 +143,7 @@ def _carry_out(context: Context, transaction: Transaction, wanted: Reconciliatio
 
 def _dry_run(context: Context, transaction: Transaction, batch: Run, wanted: Reconciliation) -> Reply:
     plan = plan_of(transaction, wanted)
-    made = [
-        flags for flags, decision in zip(wanted.generated.flags, plan.decisions, strict=True) if decision.id is None
-    ]
+    made = [wanted.generated.flags(position) for position, each in enumerate(plan.decisions) if each.id is None]
     outcome = outcome_of(transaction, plan, wanted.batch.spec.setup, [])
     outcome.created = made
     return batch_reply(context, transaction, batch, transaction.trial_ids(batch.id), outcome)

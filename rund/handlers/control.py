@@ -22,34 +22,41 @@ async def start(context: Context, call: Call[StartParams]) -> Reply:
     def change(transaction: Transaction) -> Reply:
         now = context.now()
         named = resolve_all(transaction, call.params.runs)
-        runs = list({each.id: each for run in named for each in _startable(transaction, run)}.values())
-        queued = [lifecycle.queue(run, run.spec, now=now, place=transaction.next_place()) for run in runs]
-        for run in queued:
-            transaction.save_run(run)
-        for run in named:
-            if run.is_batch:
-                transaction.save_run(replace(run, started=now, stopped=None))
-                transaction.set_stopped(run.id, stopped=False)
-                transaction.retry_anew(run.id)
-        if queued:
-            transaction.add_event(EventKind.QUEUED, now, [run.id for run in queued], status=Status.PENDING)
+        queued = _start(transaction, named, now)
+        transaction.add_event(EventKind.QUEUED, now, queued, status=Status.PENDING)
         transaction.settle(now)
         return {"runs": present(context, transaction, named)}
 
     return await context.change(call.request, change)
 
 
-def _startable(transaction: Transaction, run: Run) -> list[Run]:
-    check_whole(run)
-    if not run.is_batch:
-        _check_staged(run)
-        return [run]
-    staged = [trial for trial in transaction.trials(run.id) if trial.status is Status.STAGED]
-    if not staged:
+def _start(transaction: Transaction, named: list[Run], now: float) -> list[str]:
+    """Queue what is staged of ``named``, in their order; answers the ids of all that is queued."""
+    batches = {run.id for run in named if run.is_batch}
+    queued: list[str] = []
+    for run in named:
+        check_whole(run)
+        if run.is_batch:
+            queued += _start_batch(transaction, run, now)
+        else:
+            _check_staged(run)
+            if run.batch not in batches:  # else it is queued with the others of its batch
+                transaction.save_run(lifecycle.queue(run, run.spec, now=now, place=transaction.next_place()))
+                queued.append(run.id)
+    return queued
+
+
+def _start_batch(transaction: Transaction, batch: Run, now: float) -> list[str]:
+    queued = transaction.queue_staged(batch.id, now)
+    if not queued:
+        short = batch.id[:8]
         raise InvalidError(
-            f"batch {run.id[:8]} has no staged trials: runctl restart {run.id[:8]} --needed runs what is not completed"
+            f"batch {short} has no staged trials: runctl restart {short} --needed runs what is not completed"
         )
-    return staged
+    transaction.save_run(replace(batch, started=now, stopped=None))
+    transaction.set_stopped(batch.id, stopped=False)
+    transaction.retry_anew(batch.id)
+    return queued
 
 
 def _check_staged(run: Run) -> None:
@@ -73,11 +80,13 @@ async def stop(context: Context, call: Call[StopParams]) -> Reply:
 def stop_runs(transaction: Transaction, named: list[Run], now: float) -> None:
     """Stop ``named`` runs and the trials of the batches among them, and tell of it."""
     runs = {run.id: run for run in named if not run.is_batch}
+    pending = [run.id for run in runs.values() if run.status is Status.PENDING]
     for batch in named:
         if batch.is_batch:
             transaction.set_stopped(batch.id, stopped=True)
-            runs |= {trial.id: trial for trial in transaction.live_trials(batch.id)}
-    transaction.withdraw_all((run for run in runs.values() if run.status is Status.PENDING), now)
+            pending += transaction.pending_trials(batch.id)
+            runs |= {trial.id: trial for trial in transaction.trials(batch.id, [Status.RUNNING])}
+    transaction.withdraw_all(dict.fromkeys(pending), now)
     running = [run for run in runs.values() if run.status is Status.RUNNING and lifecycle.stop(run) != run]
     for run in running:
         transaction.save_run(lifecycle.stop(run))

@@ -13,16 +13,23 @@ from rund.model.run import Setup
 from rund.model.space import Choices, LogUniform, Space, Uniform, space_values
 from rund.model.values import Flags, FlagValue
 from rund.operations.batch_rows import assign_rows, rows_from_json
-from rund.store.codec import flags_key
+from rund.store.codec import dump, flags_key, read_flags
 from rund.threads import in_thread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generated:
-    """Trials: their flags, and the keys by which they are matched."""
+    """Trials: their flags as the store writes them, and the keys by which they are matched.
 
-    flags: Sequence[Flags]
+    A hundred thousand maps of flags would be larger, and each collection of garbage would look at them.
+    """
+
+    texts: Sequence[str]
     keys: Sequence[bytes]
+
+    def flags(self, position: int) -> Flags:
+        """The flags of the trial at ``position``."""
+        return read_flags(self.texts[position])
 
 
 async def generate_trials(prototype: Prototype, operation: Operation, setup: Setup, *, force: bool) -> Generated:
@@ -38,8 +45,12 @@ def _generate(prototype: Prototype, operation: Operation, setup: Setup, *, force
     trials = generate(
         space, rows, optimizer=prototype.optimizer, seed=setup.random_seed, max_trials=prototype.max_trials
     )
-    flags = list(trials)
-    return Generated(flags=flags, keys=[flags_key(each) for each in flags])
+    texts: list[str] = []
+    keys: list[bytes] = []
+    for flags in trials:
+        texts.append(dump(flags))
+        keys.append(flags_key(flags))
+    return Generated(texts=texts, keys=keys)
 
 
 def shown_flags(space: Space) -> Flags:

@@ -19,6 +19,7 @@ from rund.model.values import Flags, trial_key
 from rund.operations.stored import operation_from_json
 from rund.operations.update import flags_before, flags_in
 from rund.store.batches import TrialRow
+from rund.store.bulk_changes import NewTrials
 from rund.store.codec import flags_key
 from rund.store.transaction import Transaction
 
@@ -93,25 +94,25 @@ def apply_plan(
     queued: list[tuple[int, str]] = []
     kept: list[tuple[int, str]] = []
     dying: list[str] = []
+    made: list[int] = []
     first = transaction.next_places(len(plan.decisions))  # trials wait in their order, whatever is done with each
     for position, decision in enumerate(plan.decisions):
-        flags = wanted.generated.flags[position]
         match decision.action:
             case TrialAction.CREATE:
-                made = _make(context, transaction, wanted, position, flags, now, place=first + position)
-                outcome.created.append(made.id)
+                made.append(position)
             case TrialAction.QUEUE:
                 queued.append((position, _id(decision)))
             case TrialAction.QUEUE_AFTER_END:
                 listed.append((position, _id(decision)))
                 dying.append(_id(decision))
                 run = _run(transaction, _id(decision))
-                spec = Spec(setup=batch.spec.setup, flags=flags)
+                spec = Spec(setup=batch.spec.setup, flags=wanted.generated.flags(position))
                 transaction.save_run(lifecycle.queue_after_end(run, spec))
             case TrialAction.SKIP:
                 listed.append((position, _id(decision)))
             case TrialAction.KEEP:
                 kept.append((position, _id(decision)))
+    outcome.created = _make(context, transaction, wanted, made, now, first=first)
     transaction.list_trials(batch.id, listed + kept)
     _renew(transaction, wanted, kept)
     _queue(transaction, wanted, queued, now, first=first)
@@ -123,7 +124,7 @@ def _renew(transaction: Transaction, wanted: Reconciliation, kept: list[tuple[in
     operation = wanted.batch.spec.setup.operation
     for position, run_id in transaction.of_other_operation(kept, operation):
         run = _run(transaction, run_id)
-        flags = wanted.generated.flags[position]
+        flags = wanted.generated.flags(position)
         if run.status in (Status.STAGED, Status.PENDING):
             transaction.save_run(replace(run, spec=replace(run.spec, flags=flags)))
         elif run.next_spec is not None:
@@ -139,7 +140,7 @@ def _queue(
     operation = wanted.batch.spec.setup.operation
     for position, run_id in transaction.of_other_operation(queued, operation):
         run = _run(transaction, run_id)
-        flags = wanted.generated.flags[position]
+        flags = wanted.generated.flags(position)
         transaction.save_run(lifecycle.queue(run, Spec(setup=run.spec.setup, flags=flags), now=now, place=0))
     transaction.queue_trials(wanted.batch, queued, now, first=first)
 
@@ -168,35 +169,38 @@ def _free(transaction: Transaction, batch: Run, plan: Plan, now: float) -> None:
     withdrawn = [run_id for run_id, action in plan.freed if action is FreedAction.WITHDRAW]
     transaction.free_trials(batch.id, [run_id for run_id, action in plan.freed if action is not FreedAction.DELETE])
     transaction.delete_runs(run_id for run_id, action in plan.freed if action is FreedAction.DELETE)
-    transaction.withdraw_all([_run(transaction, run_id) for run_id in withdrawn], now)
+    transaction.withdraw_all(withdrawn, now)
 
 
 def _make(
-    context: Context,
-    transaction: Transaction,
-    wanted: Reconciliation,
-    position: int,
-    flags: Flags,
-    now: float,
-    *,
-    place: int,
-) -> Run:
-    batch = wanted.batch
-    spec = Spec(setup=batch.spec.setup, flags=flags)
-    made = Run(
-        id=context.new_id(),
+    context: Context, transaction: Transaction, wanted: Reconciliation, positions: list[int], now: float, *, first: int
+) -> list[str]:
+    """Make the trials at ``positions``; answers their ids."""
+    if not positions:
+        return []
+    batch, generated = wanted.batch, wanted.generated
+    made = NewTrials(
+        ids=[context.new_id() for _ in positions],
+        flags=[generated.texts[position] for position in positions],
+        keys=[generated.keys[position] for position in positions],
+        positions=positions,
+    )
+    spec = Spec(setup=batch.spec.setup, flags={})
+    each = Run(
+        id=made.ids[0],
         operation=batch.operation.removesuffix("+"),
         spec=spec,
         status=Status.STAGED,
         created=now,
         made_by=batch.id,
         batch=batch.id,
-        position=position,
+        position=0,
     )
-    if not wanted.stage:
-        made = lifecycle.queue(made, spec, now=now, place=place)
-    transaction.add_run(made)
-    return made
+    if wanted.stage:
+        transaction.add_trials(each, made, place=None)
+    else:
+        transaction.add_trials(lifecycle.queue(each, spec, now=now, place=first), made, place=first)
+    return list(made.ids)
 
 
 def _known(transaction: Transaction, rows: list[TrialRow], wanted: Reconciliation) -> list[Known[bytes]]:

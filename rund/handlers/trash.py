@@ -13,7 +13,7 @@ from rund.model.event import EventKind
 from rund.model.run import Run
 from rund.model.status import LIVE
 from rund.store.cleaning import remove_garbage
-from rund.store.reader import Reader
+from rund.store.directories import run_folder
 from rund.store.transaction import Transaction
 
 _LEFT_TOLD = 100  # of what could not be removed
@@ -30,23 +30,19 @@ async def delete(context: Context, call: Call[DeleteParams]) -> Reply:
     def change(transaction: Transaction) -> Reply:
         now = context.now()
         runs = resolve_all(transaction, names)
-        if params.with_trials:
-            trials = (trial for batch in runs if batch.is_batch for trial in transaction.trials(batch.id))
-            runs = list({run.id: run for run in [*runs, *trials]}.values())
         for run in runs:
-            _check_rest(run)
-        for run in runs:
-            if run.is_batch:
-                _disband(transaction, run, {other.id for other in runs}, now)
-        leaving = {run.batch for run in runs if run.batch is not None} - {run.id for run in runs}
-        for run in runs:
-            found = transaction.find(run.id)
-            if found is not None:
-                transaction.save_run(replace(found, deleted=now, batch=None, position=None))
-        for batch_id in leaving:
-            transaction.publish_left(batch_id, now)
-        transaction.add_event(EventKind.DELETED, now, [run.id for run in runs])
-        return {"runs": [run.id for run in runs]}
+            _check_rest(run)  # of a batch: its trials rest too
+        batches = [run.id for run in runs if run.is_batch]
+        trials = [trial for batch in batches for trial in transaction.trial_ids(batch)] if params.with_trials else []
+        deleted = list(dict.fromkeys([*(run.id for run in runs), *trials]))
+        for batch in batches:
+            _disband(transaction, batch, set(deleted), now)
+        leaving = {run.batch for run in runs if run.batch is not None} - set(batches)
+        transaction.trash_runs(deleted, now)
+        for batch in leaving:
+            transaction.publish_left(batch, now)
+        transaction.add_event(EventKind.DELETED, now, deleted)
+        return {"runs": deleted}
 
     reply = await context.change(call.request, change, urgent=True)
     await remove_garbage(context.store)
@@ -61,16 +57,16 @@ def _check_rest(run: Run) -> None:
         )
 
 
-def _disband(transaction: Transaction, batch: Run, also: set[str], now: float) -> None:
+def _disband(transaction: Transaction, batch: str, also: set[str], now: float) -> None:
     """Set a batch's trials free; those that never started, and are not deleted by name, are erased."""
-    rows = transaction.trial_rows(batch.id)
+    rows = transaction.trial_rows(batch)
     unstarted = [row.id for row in rows if not row.attempts and row.id not in also]
     transaction.delete_runs(unstarted)
-    transaction.free_trials(batch.id, (row.id for row in rows))
+    transaction.free_trials(batch, (row.id for row in rows))
     if unstarted:
-        transaction.add_event(EventKind.PURGED, now, unstarted, batch=batch.id)
+        transaction.add_event(EventKind.PURGED, now, unstarted, batch=batch)
     if rows:
-        transaction.publish_left(batch.id, now)
+        transaction.publish_left(batch, now)
 
 
 def _stop(transaction: Transaction, names: list[str], now: float) -> list[str]:
@@ -99,21 +95,17 @@ async def purge(context: Context, call: Call[PurgeParams]) -> Reply:
 
     def change(transaction: Transaction) -> Reply:
         if names is None:
-            runs = [run for run in map(transaction.find, transaction.trash()) if run is not None]
+            purged = transaction.trash()
         else:
-            runs = resolve_all(transaction, names, trash=True)
-        folders = [folder for run in runs for folder in _folders(context, transaction, run)]
-        transaction.purge_runs(run.id for run in runs)
-        transaction.add_garbage(folders)
-        if runs:
-            transaction.add_event(EventKind.PURGED, context.now(), [run.id for run in runs])
-        return {"runs": [run.id for run in runs], "left": []}  # what is kept for who asks again has all names
+            purged = [run.id for run in resolve_all(transaction, names, trash=True)]
+        directories = context.store.directories
+        transaction.add_garbage(directories.garbage_of_attempt(token) for token in transaction.tokens(purged))
+        transaction.add_garbage(map(run_folder, purged))
+        transaction.purge_runs(purged)
+        if purged:
+            transaction.add_event(EventKind.PURGED, context.now(), purged)
+        return {"runs": purged, "left": []}  # what is kept for who asks again has all names
 
     reply = await context.change(call.request, change, urgent=True)
     left = await remove_garbage(context.store)
     return reply | {"left": left[:_LEFT_TOLD]}
-
-
-def _folders(context: Context, reader: Reader, run: Run) -> list[str]:
-    tokens = [attempt.token for attempt in reader.attempts(run.id)]
-    return context.store.directories.garbage_of(run.id, tokens)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from rund.model.batch import Batch, batch_status
@@ -10,16 +9,14 @@ from rund.model.event import EventKind
 from rund.model.run import Run
 from rund.model.status import LIVE
 from rund.store.batches import pack_ids
-from rund.store.codec import dump
-from rund.store.directories import run_folder
+from rund.store.bulk_changes import BulkChanges
 from rund.store.prototypes import prototype_to_json
 from rund.store.queries import QUERIES
-from rund.store.run_changes import RunChanges
 
 LIST_KEPT = 3600.0  # seconds that a list is kept after it was superseded
 
 
-class BatchChanges(RunChanges):
+class BatchChanges(BulkChanges):
     """Changes of batches."""
 
     def save_batch(self, batch_id: str, batch: Batch) -> None:
@@ -58,16 +55,6 @@ class BatchChanges(RunChanges):
         """Let the trials of every batch start."""
         self._connection.execute("UPDATE batches SET paused = 0")
 
-    def delete_runs(self, run_ids: Iterable[str]) -> None:
-        """Erase runs that have never started, for good.
-
-        All that they may have left is an empty folder, of a start that is proven never to have run.
-        """
-        ids = dump(list(run_ids))
-        began = self._connection.execute(QUERIES["began_and_never_ran"], (ids,)).fetchall()
-        self.add_garbage(run_folder(run_id) for (run_id,) in began)
-        self._connection.execute(QUERIES["delete_unstarted"], (ids,))
-
     def retry_no_more(self, batch_id: str) -> None:
         """Start none of the trials that run again by itself, until the batch or the trial is restarted or started."""
         self._connection.execute(QUERIES["retry_no_more"], (self._key(batch_id),))
@@ -75,31 +62,6 @@ class BatchChanges(RunChanges):
     def retry_anew(self, batch_id: str) -> None:
         """Count the retries of trials that run or wait from now on."""
         self._connection.execute(QUERIES["retry_anew"], (self._key(batch_id),))
-
-    def queue_trials(self, batch: Run, places: Iterable[tuple[int, str]], now: float, *, first: int) -> None:
-        """Queue ended or staged runs again as trials of ``batch``, with its setup, each at its position.
-
-        ``first`` is the place in the queue of position 0: trials wait in their order.
-        """
-        setup = self._setup_key(batch.spec.setup)
-        priority = batch.spec.setup.priority
-        key = self._key(batch.id)
-        self._touched.add(batch.id)
-        self._connection.executemany(
-            QUERIES["queue_trial"],
-            (
-                {
-                    "setup": setup,
-                    "priority": priority,
-                    "queued": now,
-                    "place": first + position,
-                    "batch": key,
-                    "position": position,
-                    "id": run_id,
-                }
-                for position, run_id in places
-            ),
-        )
 
     def renew_waiting(self, batch: Run) -> None:
         """Give a batch's trials that are still to start its present setup: they keep their places.
@@ -123,22 +85,6 @@ class BatchChanges(RunChanges):
             self._connection.execute(
                 "UPDATE runs SET next_setup = ? WHERE batch = ? AND next_setup = ?", (new, key, old)
             )
-
-    def list_trials(self, batch_id: str, places: Iterable[tuple[int, str]]) -> None:
-        """Make the batch list these runs, each at its position."""
-        key = self._key(batch_id)
-        self._touched.add(batch_id)
-        self._connection.executemany(
-            "UPDATE runs SET batch = ?, position = ? WHERE id = ? AND (batch IS NOT ? OR position IS NOT ?)",
-            [(key, position, run_id, key, position) for position, run_id in places],
-        )
-
-    def free_trials(self, batch_id: str, run_ids: Iterable[str]) -> None:
-        """Make the batch list these runs no more."""
-        self._touched.add(batch_id)
-        self._connection.executemany(
-            "UPDATE runs SET batch = NULL, position = NULL WHERE id = ?", [(run_id,) for run_id in run_ids]
-        )
 
     def publish(self, batch: Run, now: float) -> tuple[Run, list[str]]:
         """Commit what the batch lists now as its next generation; answers the batch and the ids in order."""
@@ -179,6 +125,3 @@ class BatchChanges(RunChanges):
         if run.deleted is not None:
             return  # that its trials are free tells nothing new of it
         self.add_event(EventKind.QUEUED if live else EventKind.ENDED, now, [run.id], status=status)
-
-    def _key(self, run_id: str) -> int:
-        return int(self._connection.execute("SELECT key FROM runs WHERE id = ?", (run_id,)).fetchone()[0])

@@ -15,7 +15,7 @@ from rund.model.values import Flags
 from rund.store.codec import Row, flags_key
 from rund.store.damage import FAULTS, in_words
 from rund.store.prototypes import prototype_from_json
-from rund.store.queries import RUN_COLUMNS
+from rund.store.queries import QUERIES, RUN_COLUMNS
 from rund.store.queue import QueueReader
 
 ID_BYTES = 16
@@ -74,6 +74,20 @@ class BatchReader(QueueReader):
             (batch_id, *(status.value for status in statuses), after, limit),
         )
         return self._runs(rows)
+
+    def pending_trials(self, batch_id: str) -> list[str]:
+        """The ids of a batch's trials that are pending, in order."""
+        rows = self._connection.execute(
+            "SELECT id FROM runs WHERE batch = (SELECT key FROM runs WHERE id = ?) AND status = 'pending' "
+            "ORDER BY position",
+            (batch_id,),
+        )
+        return [row[0] for row in rows]
+
+    def waiting_trials(self, batch_id: str) -> list[str]:
+        """The ids of a batch's trials that are pending or wait for their own end, in order."""
+        key = self._connection.execute("SELECT key FROM runs WHERE id = ?", (batch_id,)).fetchone()[0]
+        return [row[0] for row in self._connection.execute(QUERIES["waiting_trials"], (key,))]
 
     def live_trials(self, batch_id: str) -> list[Run]:
         """The trials of a batch that are running or pending."""

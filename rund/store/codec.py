@@ -14,9 +14,18 @@ from rund.model.values import Flags, trial_key
 Row = tuple[Any, ...]
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: it costs more than a trial's flags do
+
+
 def dump(value: object) -> str:
     """Compact JSON text; what is not UTF-8 stays, as escaped surrogates."""
-    return json.dumps(value, separators=(",", ":"))
+    return _encode(value)
+
+
+def read_flags(text: str) -> Flags:
+    """The flags that `dump` wrote."""
+    flags: Flags = json.loads(text)
+    return flags
 
 
 def digest(text: str) -> str:

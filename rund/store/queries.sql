@@ -83,13 +83,81 @@ ON CONFLICT (run) DO UPDATE SET
     jobs = excluded.jobs, retries = excluded.retries, fail_fast = excluded.fail_fast, stopped = excluded.stopped,
     paused = excluded.paused
 
+-- name: insert_trial
+-- As insert_run, but its batch is a key: a hundred thousand need not look for it.
+INSERT INTO runs (
+    id, operation, setup, flags, flags_key, status, reason, label, created, queued, place, priority, started,
+    stopped, exit_status, signal, attempts, starts, scalars, stopping, next_setup, next_flags, deleted, listed,
+    made_by, batch, position, retried, generation
+) VALUES (
+    :id, :operation, :setup, :flags, :flags_key, :status, :reason, :label, :created, :queued, :place, :priority,
+    :started, :stopped, :exit_status, :signal, :attempts, :starts, :scalars, :stopping, :next_setup, :next_flags,
+    :deleted, :listed, :made_by, :batch, :position, :retried, :generation
+)
+
 -- name: queue_trial
 -- What `rund.engine.lifecycle.queue` makes of a run, for a hundred thousand at once; its flags stay as they are.
 UPDATE runs SET
-    setup = :setup, priority = :priority, status = 'pending', reason = NULL, queued = :queued, listed = :queued,
-    place = :place, started = NULL, stopped = NULL, exit_status = NULL, signal = NULL, scalars = '{}', retried = 0,
-    batch = :batch, position = :position
-WHERE id = :id
+    setup = ?, priority = ?, status = 'pending', reason = NULL, queued = ?, listed = ?,
+    place = ?, started = NULL, stopped = NULL, exit_status = NULL, signal = NULL, scalars = '{}', retried = 0,
+    batch = ?, position = ?
+WHERE id = ?
+
+-- name: staged_trials
+SELECT id, position FROM runs WHERE batch = ? AND status = 'staged' ORDER BY position
+
+-- name: queue_staged
+-- The same of the staged trials of a batch, which keep their setups too.
+UPDATE runs SET
+    status = 'pending', reason = NULL, queued = :now, listed = :now, place = :first + position, started = NULL,
+    stopped = NULL, exit_status = NULL, signal = NULL, scalars = '{}', retried = 0
+WHERE batch = :batch AND status = 'staged'
+
+-- name: withdrawable
+-- Of each run that is to be withdrawn: its key, id and batch, the status of its last attempt, and whether it will show
+-- the flags that it shows now, of the same operation; not so, or NULL, for those that run and those that are damaged.
+SELECT r.key, r.id, (SELECT id FROM runs WHERE key = r.batch), a.status,
+    r.status = 'pending'
+    AND (r.attempts = 0 OR (a.flags = r.flags AND (a.setup = r.setup OR was.operation = present.operation)))
+FROM runs AS r LEFT JOIN attempts AS a ON a.run = r.key AND a.number = r.attempts
+LEFT JOIN setups AS present ON present.key = r.setup LEFT JOIN setups AS was ON was.key = a.setup
+WHERE r.id IN (SELECT value FROM json_each(?))
+
+-- name: withdraw_unstarted
+-- What `rund.engine.lifecycle.withdraw` makes of a run that has no attempt.
+UPDATE runs SET status = 'staged', reason = :reason, queued = NULL, place = NULL, listed = created
+WHERE key IN (SELECT value FROM json_each(:keys))
+
+-- name: withdraw_started
+-- What it makes of one that has: its last attempt's flags are those that it shows.
+UPDATE runs SET
+    setup = a.setup, priority = (SELECT json_extract(options, '$.priority') FROM setups WHERE key = a.setup), status = a.status,
+    reason = a.reason, queued = NULL, place = NULL, started = a.started, stopped = a.stopped,
+    exit_status = a.exit_status, signal = a.signal, scalars = a.scalars, listed = a.started
+FROM attempts AS a
+WHERE a.run = runs.key AND a.number = runs.attempts AND runs.key IN (SELECT value FROM json_each(?))
+
+-- name: waiting_trials
+-- Those that are pending, or wait for their own end.
+SELECT id FROM runs WHERE batch = ? AND status IN ('pending', 'running')
+    AND (status = 'pending' OR next_setup IS NOT NULL) ORDER BY position
+
+-- name: batches_of_runs
+-- The batches that list these runs, or have made them.
+SELECT id FROM runs WHERE key IN (
+    SELECT batch FROM runs WHERE id IN (SELECT value FROM json_each(?1)) AND batch IS NOT NULL
+    UNION SELECT made_by FROM runs WHERE id IN (SELECT value FROM json_each(?1)) AND made_by IS NOT NULL
+)
+
+-- name: trash_runs
+UPDATE runs SET deleted = ?, batch = NULL, position = NULL WHERE id IN (SELECT value FROM json_each(?))
+
+-- name: free_trials
+UPDATE runs SET batch = NULL, position = NULL WHERE id IN (SELECT value FROM json_each(?))
+
+-- name: tokens_of_runs
+SELECT a.token, r.id, a.number FROM runs AS r JOIN attempts AS a ON a.run = r.key
+WHERE r.id IN (SELECT value FROM json_each(?))
 
 -- name: began_and_never_ran
 -- Those of these runs, which never started, that were about to: a folder may have been made for them.

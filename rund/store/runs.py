@@ -14,7 +14,7 @@ from rund.model.values import Flags
 from rund.store.codec import Row, attempt_from_row, flags_key, run_from_row
 from rund.store.damage import FAULTS, check_token, damaged_attempt, damaged_run, in_words, known_token, what_is_wrong
 from rund.store.journal import JournalReader
-from rund.store.queries import ATTEMPT_COLUMNS, RUN_COLUMNS
+from rund.store.queries import ATTEMPT_COLUMNS, QUERIES, RUN_COLUMNS
 
 _log = logging.getLogger(__name__)
 _MET_KEPT = 10_000
@@ -164,6 +164,11 @@ class RunReader(JournalReader):
             (run_id,),
         )
         return [self._attempt(row, run_id) for row in rows.fetchall()]
+
+    def tokens(self, run_ids: Iterable[str]) -> list[str]:
+        """The tokens of all attempts of these runs; for a damaged one what `known_token` tells."""
+        rows = self._connection.execute(QUERIES["tokens_of_runs"], (json.dumps(list(run_ids)),))
+        return [known_token(*row) for row in rows]
 
     def attempt(self, run_id: str, number: int) -> Attempt | None:
         """One attempt of a run; None if it has no such attempt."""

@@ -12,6 +12,7 @@ import pytest
 
 from rund.broker import Broker
 from rund.engine import lifecycle
+from rund.engine.recover import Finding
 from rund.executor.backend import State, Submission
 from rund.executor.executor import Executor
 from rund.executor.launch import Launcher
@@ -51,9 +52,9 @@ class SlowBackend:
         if self._alive & set(tokens):
             self.cancelled.set()
 
-    async def ended(self) -> list[str]:
+    async def ended(self) -> dict[str, Finding]:
         await anyio.sleep_forever()
-        return []
+        return {}
 
 
 def _stop(transaction: Transaction, run_id: str) -> None:
@@ -85,8 +86,8 @@ async def test_a_stop_is_carried_through_while_a_long_change_is_written(director
         async with anyio.create_task_group() as tasks:
             backend = SlowBackend(store, tasks)
             await store.write(_add_pending)
-            launcher = Launcher(directories, socket="s", grace=1.0, slots=2)
-            executor = Executor(store, backend, Broker(), launcher, slots=2)
+            launcher = Launcher(directories, socket="s", grace=1.0, output_limit=0, slots=2)
+            executor = Executor(store, backend, Broker(), launcher, slots=2, most=10)
             tasks.start_soon(executor.run)
             try:
                 with anyio.fail_after(60):

@@ -18,7 +18,10 @@ from rund.model.batch import Batch, Prototype
 from rund.model.run import Run, Spec
 from rund.model.space import Choices, Space
 from rund.model.status import Status
+from rund.model.values import Flags, FlagValue
 from rund.store.batch_changes import LIST_KEPT
+from rund.store.bulk_changes import NewTrials
+from rund.store.codec import dump, flags_key
 from rund.store.directories import Directories
 from rund.store.store import Store
 from rund.store.transaction import Transaction
@@ -188,7 +191,127 @@ def test_all_that_leaves_a_batch_as_ends_are_recorded_leaves_it_in_one_generatio
             changed = lifecycle.stop(changed) if number else changed
         store.save_run(changed)
     # The first fails, so that the third is withdrawn; the second, which was stopped, never ran: both show 1 and 2 again.
-    Ends(cast(Store, SimpleNamespace(directories=directories)))._apply(store, outcomes=outcomes)
+    Ends(cast(Store, SimpleNamespace(directories=directories))).record_in(store, outcomes)
     now = store.find(batch.id)
     assert (now.generation, store.trial_ids(batch.id)) == (one.generation + 1, [runs[0].id])
     assert store.committed_list(batch.id, now.generation) == [runs[0].id]
+
+
+def begun(store: Transaction, run: Run, status: Status, **flags: FlagValue) -> Run:
+    """``run`` after an attempt that ended so, with these flags."""
+    waiting = lifecycle.queue(run, replace(run.spec, flags=dict(flags)), now=2.0, place=1)
+    started, attempt = lifecycle.start(waiting, now=3.0, host="h", user="u", boot_id="b")
+    how = End(status=status, reason="why", exit_status=0, signal=None, stopped=4.0, scalars={"loss": 1.5})
+    after, over = lifecycle.end(started, attempt, how, now=4.0, place=2)
+    store.save_attempt(run.id, over)
+    store.save_run(after)
+    return after
+
+
+def test_runs_withdrawn_in_bulk_become_what_the_pure_rule_says(store: Transaction, add_run: AddRun) -> None:
+    batch, runs = batch_of(store, add_run, 6)
+    before = [
+        runs[0],
+        begun(store, runs[1], Status.COMPLETED, x=1),
+        begun(store, runs[2], Status.ERROR, x=2),
+        begun(store, runs[3], Status.TERMINATED, x=3),
+        begun(store, runs[4], Status.COMPLETED, x=4.0),
+    ]
+    other = replace(batch.spec.setup, random_seed=7, priority=3)
+    waiting = [
+        lifecycle.queue(run, Spec(setup=other, flags={"x": number}), now=5.0, place=number + 5)
+        for number, run in enumerate(before)
+    ]
+    running, attempt = lifecycle.start(
+        lifecycle.queue(runs[5], runs[5].spec, now=5.0, place=20), now=6.0, host="h", user="u", boot_id="b"
+    )
+    store.save_attempt(running.id, attempt)
+    waiting.append(lifecycle.queue_after_end(lifecycle.stop(running), replace(running.spec, flags={"x": 50})))
+    for run in waiting:
+        store.save_run(run)
+    last = store.last_event()
+    assert store.waiting_trials(batch.id) == [run.id for run in waiting]
+    assert store.pending_trials(batch.id) == [run.id for run in waiting[:5]]
+    changed = store.withdraw_each([run.id for run in waiting], 9.0)
+    assert [(one.id, two.spec.flags) for one, two in changed] == [(runs[4].id, {"x": 4.0}), (runs[5].id, {"x": 5})]
+    for run, number in zip(waiting[:5], range(5), strict=True):
+        expected = lifecycle.withdraw(run, store.attempt(run.id, 1), reason=lifecycle.STOPPED)
+        assert store.find(run.id) == expected, number
+    assert store.find(running.id) == replace(waiting[5], next_spec=None)
+    told = {event.status: (event.runs, event.reason) for event in store.events(last, 10)}
+    assert told == {
+        Status.STAGED: ((runs[0].id,), "stopped"),
+        Status.RUNNING: ((runs[5].id,), None),
+        Status.COMPLETED: ((runs[1].id, runs[4].id), None),
+        Status.ERROR: ((runs[2].id,), None),
+        Status.TERMINATED: ((runs[3].id,), None),
+    }
+    row = store.connection.execute("SELECT priority, listed FROM runs WHERE id = ?", (runs[2].id,)).fetchone()
+    assert tuple(row) == (before[2].spec.setup.priority, 3.0)
+
+
+@pytest.mark.parametrize("stage", [False, True])
+def test_trials_made_in_bulk_are_what_each_would_be_by_itself(
+    store: Transaction, add_run: AddRun, *, stage: bool
+) -> None:
+    batch, _ = batch_of(store, add_run, 0)
+    setup = replace(batch.spec.setup, priority=4)
+    first = store.next_places(10)
+    each = Run(
+        id="0" * 32,
+        operation="echo.py",
+        spec=Spec(setup=setup, flags={}),
+        status=Status.STAGED,
+        created=8.0,
+        made_by=batch.id,
+        batch=batch.id,
+        position=0,
+    )
+    template = each if stage else lifecycle.queue(each, each.spec, now=8.0, place=first)
+    flags: list[Flags] = [{"x": 1, "y": "a"}, {"x": 1.0, "y": "\ud800"}]
+    made = NewTrials(
+        ids=["a" * 32, "b" * 32],
+        flags=[dump(one) for one in flags],
+        keys=[flags_key(one) for one in flags],
+        positions=[2, 7],
+    )
+    store.add_trials(template, made, place=None if stage else first)
+    for run_id, one, position in zip(made.ids, flags, made.positions, strict=True):
+        alone = replace(each, id=run_id, spec=Spec(setup=setup, flags=one), position=position)
+        expected = alone if stage else lifecycle.queue(alone, alone.spec, now=8.0, place=first + position)
+        assert store.find(run_id) == expected
+        row = store.connection.execute("SELECT flags_key, priority, listed FROM runs WHERE id = ?", (run_id,))
+        assert tuple(row.fetchone()) == (flags_key(one), 4, 8.0)
+
+
+def test_staged_trials_queued_in_bulk_become_what_the_pure_rule_says(store: Transaction, add_run: AddRun) -> None:
+    batch, runs = batch_of(store, add_run, 4)
+    done = begun(store, runs[1], Status.COMPLETED, x=1)
+    store.free_trials(batch.id, [runs[2].id])
+    store.save_run(lifecycle.withdraw(lifecycle.queue(runs[3], runs[3].spec, now=2.0, place=3), None, reason="stopped"))
+    before = {run.id: store.find(run.id) for run in runs}
+    place = store.next_place()
+    assert store.queue_staged(batch.id, 9.0) == [runs[0].id, runs[3].id]
+    for run in (runs[0], runs[3]):
+        old = before[run.id]
+        expected = lifecycle.queue(old, old.spec, now=9.0, place=place + 1 + old.position)
+        assert store.find(run.id) == expected
+    assert (store.find(done.id), store.find(runs[2].id)) == (done, before[runs[2].id])
+    assert store.next_place() > store.find(runs[3].id).place
+    assert store.queue_staged(batch.id, 9.0) == []
+
+
+def test_runs_deleted_in_bulk_are_listed_by_no_batch_and_their_batches_follow(
+    store: Transaction, add_run: AddRun
+) -> None:
+    batch, runs = batch_of(store, add_run, 3)
+    done = begun(store, runs[0], Status.COMPLETED, x=1)
+    store.settle(5.0)
+    assert store.find(batch.id).status is Status.STAGED
+    store.trash_runs([run.id for run in runs[1:]], 6.0)
+    assert [store.find(run.id) for run in runs[1:]] == [
+        replace(run, deleted=6.0, batch=None, position=None) for run in runs[1:]
+    ]
+    store.settle(7.0)
+    assert (store.find(batch.id).status, store.trial_ids(batch.id)) == (Status.COMPLETED, [done.id])
+    assert store.tokens([done.id]) == [f"{done.id}-1"]

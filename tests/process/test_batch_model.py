@@ -154,7 +154,7 @@ class Steps(RuleBasedStateMachine):
         self.both.compare()
 
 
-@pytest.mark.timeout(0 if EXAMPLES else 240)
+@pytest.mark.timeout(0 if EXAMPLES else 900)
 def test_model_and_daemon_come_to_the_same_whatever_users_do(machine: Machine) -> None:
     machine.script("held.py", SCRIPT)
     machine.start(RUND_SLOTS=str(SLOTS))
