@@ -90,8 +90,8 @@ def _lost_attempt(run: Run, token: str) -> Attempt:
 def _end_run(transaction: Transaction, run: Run, attempt: Attempt, how: End) -> list[tuple[Run, Run]]:
     time = now()
     after, over = lifecycle.end(run, attempt, how, now=time, place=transaction.next_place())
-    transaction.save_attempt(run.id, over)
-    transaction.save_run(after)
+    transaction.end_attempt(run.id, over)
+    transaction.change_run(run, after)
     transaction.add_event(EventKind.ENDED, time, [run.id], status=how.status, reason=how.reason, batch=run.batch)
     if after.status is Status.PENDING:  # a restart waited for this end
         transaction.add_event(EventKind.QUEUED, time, [run.id], status=after.status, batch=run.batch)

@@ -65,7 +65,7 @@ class Launcher:
             directory=self._directories.attempt(attempt.token),
             cwd=self._directories.run(run.id),
             argv=line.argv,
-            environment=self._environment(run, attempt, program, line) | self._shared(reader, run, attempt),
+            environment=self._environment(run, attempt, program, line) | self._shared(reader, run, attempt, program),
             grace=self._grace,
             output_limit=self._output_limit,
             started=attempt.started,
@@ -101,15 +101,14 @@ class Launcher:
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(target)
 
-    def _shared(self, reader: Reader, run: Run, attempt: Attempt) -> dict[str, str]:
+    def _shared(self, reader: Reader, run: Run, attempt: Attempt, program: _Program) -> dict[str, str]:
         """What a trial has besides: its batch, and its share of the processors among those that may run at once."""
         if run.batch is None:
             return {}
         jobs = reader.policy(run.batch).jobs
         at_once = max(1, self._slots // attempt.spec.setup.slots)
         share = max(1, self._processors // min(at_once, jobs or at_once))
-        environment: dict[str, str] = json.loads(reader.environment(attempt.spec.setup.environment))
-        threads = {name: str(share) for name in _THREADS if name not in environment}
+        threads = {name: str(share) for name in _THREADS if name not in program.environment}
         return {"RUND_BATCH_ID": run.batch} | threads
 
     def _environment(self, run: Run, attempt: Attempt, program: _Program, line: CommandLine) -> dict[str, str]:

@@ -100,8 +100,8 @@ class Starts:
         chosen = self._chosen(transaction, running=running, used=used, limit=_STARTS)
         claimed = tuple(self._claimed(transaction, run) for run in chosen)
         starts: dict[str | None, list[str]] = {}
-        for each in claimed:
-            transaction.save_run(each.run)
+        for before, each in zip(chosen, claimed, strict=True):
+            transaction.change_run(before, each.run)
             transaction.save_attempt(each.run.id, each.attempt)
             starts.setdefault(each.run.batch, []).append(each.run.id)
             used += each.attempt.spec.setup.slots

@@ -10,6 +10,7 @@ import anyio
 from rund.api.params import EventsParams, SubscribeParams, UnsubscribeParams
 from rund.api.results import event_map
 from rund.handlers.context import Call, Context, Reply
+from rund.handlers.pace import Pace
 from rund.handlers.peer import Peer
 from rund.model.event import Event
 from rund.store.reader import Reader
@@ -25,6 +26,7 @@ async def events(context: Context, call: Call[EventsParams]) -> Reply:
     """
     params = call.params
     after = params.after
+    pace = Pace()
     with anyio.move_on_after(params.timeout):
         while True:
             bell = context.broker.bell
@@ -34,7 +36,7 @@ async def events(context: Context, call: Call[EventsParams]) -> Reply:
             if found or reset or not params.timeout:
                 return _reply(found, last, reset=reset)
             call.peer.pass_turn()
-            await bell.wait()
+            await pace.wait(bell)
     await call.peer.turn()
     found, last, reset = await _read(context, after, params.limit)
     return _reply(found, last, reset=reset)
@@ -77,6 +79,7 @@ def _stream(context: Context, peer: Peer, after: int, method: str, prefix: list[
 
     async def stream() -> None:
         cursor = after
+        pace = Pace()
         while True:
             bell = context.broker.bell
             found, last, reset = await _read(context, cursor, _BATCH)
@@ -87,7 +90,7 @@ def _stream(context: Context, peer: Peer, after: int, method: str, prefix: list[
                 await peer.notify(method, _arguments(prefix, dict(event_map(event))))
                 cursor = event.number
             if not found:
-                await bell.wait()
+                await pace.wait(bell)
 
     return stream
 

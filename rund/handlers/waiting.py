@@ -9,6 +9,7 @@ import anyio
 
 from rund.api.params import WaitParams
 from rund.handlers.context import Call, Context, Reply, resolve_all
+from rund.handlers.pace import Pace
 from rund.model.run import Run
 from rund.model.status import LIVE, Status
 from rund.store.reader import Reader
@@ -21,6 +22,7 @@ async def wait(context: Context, call: Call[WaitParams]) -> Reply:
     """
     params = call.params
     starts = await context.store.read(partial(_starts, names=params.runs, attempts=params.attempts))
+    pace = Pace()
     with anyio.move_on_after(math.inf if params.timeout is None else params.timeout):
         while True:
             bell = context.broker.bell
@@ -29,7 +31,7 @@ async def wait(context: Context, call: Call[WaitParams]) -> Reply:
             if reply["done"]:
                 return reply
             call.peer.pass_turn()
-            await bell.wait()
+            await pace.wait(bell)
     await call.peer.turn()
     return await context.store.read(partial(_reply, context=context, starts=starts))
 
@@ -60,8 +62,9 @@ def _holds_up(run: Run, starts: int | None) -> bool:
 
 async def until_ended(context: Context, ids: list[str]) -> None:
     """Wait until none of ``ids`` is running or pending."""
+    pace = Pace()
     while True:
         bell = context.broker.bell
         if not await context.store.read(lambda reader: reader.live(ids)):
             return
-        await bell.wait()
+        await pace.wait(bell)

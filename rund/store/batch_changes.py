@@ -109,10 +109,17 @@ class BatchChanges(BulkChanges):
         """Give each batch whose trials have changed the status that follows from them."""
         touched, self._touched = self._touched, set()
         for batch_id in touched:
-            run = self.find(batch_id)
+            run = None if self._is_settled(batch_id) else self.find(batch_id)
             if run is not None and run.is_batch:
                 self._settle(run, now)
         self._touched.clear()
+
+    def _is_settled(self, batch_id: str) -> bool:
+        """Whether a batch has the status that follows from its trials: asked after each change of one."""
+        row = self._connection.execute(
+            "SELECT r.status, b.stopped FROM runs AS r JOIN batches AS b ON b.run = r.key WHERE r.id = ?", (batch_id,)
+        ).fetchone()
+        return row is None or batch_status(self.trial_counts(batch_id), stopped=bool(row[1])).value == row[0]
 
     def _settle(self, run: Run, now: float) -> None:
         counts = self.trial_counts(run.id)

@@ -140,6 +140,30 @@ def run_values(run: Run, setup: int, next_setup: int | None) -> dict[str, Any]:
     }
 
 
+_AS_THEY_ARE = (
+    *("reason", "label", "queued", "place", "started", "stopped", "exit_status", "signal", "attempts", "starts"),
+    *("deleted", "position", "retried", "generation"),
+)
+
+
+def changed_values(before: Run, after: Run) -> dict[str, Any] | None:
+    """The named values of a run's row that have changed; None if such have as name other rows."""
+    if (before.spec, before.next_spec, before.batch) != (after.spec, after.next_spec, after.batch):
+        return None
+    values: dict[str, Any] = {
+        name: getattr(after, name) for name in _AS_THEY_ARE if getattr(before, name) != getattr(after, name)
+    }
+    if before.status is not after.status:
+        values["status"] = after.status.value
+    if before.scalars != after.scalars:
+        values["scalars"] = dump(after.scalars)
+    if before.stopping != after.stopping:
+        values["stopping"] = int(after.stopping)
+    if list_time(before) != list_time(after):
+        values["listed"] = list_time(after)
+    return values
+
+
 def attempt_from_row(row: Row, setups: dict[int, Setup]) -> Attempt:
     """An attempt from `queries.ATTEMPT_COLUMNS`; ``setups`` holds the one that it names, by key."""
     usage = None if row[15] is None else Usage(max_rss=row[15], user_time=row[16], system_time=row[17])
@@ -183,6 +207,25 @@ def attempt_values(run_id: str, attempt: Attempt, setup: int) -> dict[str, Any]:
         "host": attempt.host,
         "user": attempt.user,
         "boot_id": attempt.boot_id,
+        "max_rss": None if usage is None else usage.max_rss,
+        "user_time": None if usage is None else usage.user_time,
+        "system_time": None if usage is None else usage.system_time,
+        "scalars": dump(attempt.scalars),
+    }
+
+
+def ended_values(run_id: str, attempt: Attempt) -> dict[str, Any]:
+    """The named values of an attempt's row that its end changes."""
+    usage = attempt.usage
+    return {
+        "run": run_id,
+        "number": attempt.number,
+        "status": attempt.status.value,
+        "reason": attempt.reason,
+        "started": attempt.started,
+        "stopped": attempt.stopped,
+        "exit_status": attempt.exit_status,
+        "signal": attempt.signal,
         "max_rss": None if usage is None else usage.max_rss,
         "user_time": None if usage is None else usage.user_time,
         "system_time": None if usage is None else usage.system_time,

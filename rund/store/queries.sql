@@ -45,6 +45,12 @@ UPDATE runs SET
     generation = :generation
 WHERE id = :id
 
+-- name: end_attempt
+UPDATE attempts SET
+    status = :status, reason = :reason, started = :started, stopped = :stopped, exit_status = :exit_status,
+    signal = :signal, max_rss = :max_rss, user_time = :user_time, system_time = :system_time, scalars = :scalars
+WHERE run = (SELECT key FROM runs WHERE id = :run) AND number = :number
+
 -- name: update_damaged_attempt
 UPDATE attempts SET
     status = :status, reason = :reason, stopped = :stopped, exit_status = :exit_status, signal = :signal,

@@ -9,7 +9,15 @@ from collections.abc import Iterable
 from rund.model.event import EventKind
 from rund.model.run import Attempt, Run, Setup
 from rund.model.status import Status
-from rund.store.codec import attempt_values, digest, dump, run_values, setup_options
+from rund.store.codec import (
+    attempt_values,
+    changed_values,
+    digest,
+    dump,
+    ended_values,
+    run_values,
+    setup_options,
+)
 from rund.store.queries import QUERIES
 from rund.store.reader import Reader
 
@@ -71,6 +79,21 @@ class RunChanges(Reader):
             return
         self._connection.execute(QUERIES["update_run"], self._values(run))
 
+    def change_run(self, before: Run, after: Run) -> None:
+        """Write what ``after`` has become; ``before`` is the run as it stands in the store.
+
+        Only what differs is written, for each column that is named costs the indexes that it is in.
+        """
+        values = None if after.damage is not None else changed_values(before, after)
+        if values is None:
+            self.save_run(after)
+            return
+        self._stops += after.stopping
+        self._touched |= {batch for batch in (after.batch, after.made_by) if batch is not None}
+        if values:
+            columns = ", ".join(f"{name} = :{name}" for name in values)
+            self._connection.execute(f"UPDATE runs SET {columns} WHERE id = :id", values | {"id": after.id})
+
     def set_tags(self, run_id: str, tags: Iterable[str]) -> None:
         """Make ``tags`` the tags of a run."""
         key = self._connection.execute("SELECT key FROM runs WHERE id = ?", (run_id,)).fetchone()[0]
@@ -89,6 +112,13 @@ class RunChanges(Reader):
             return
         values = attempt_values(run_id, attempt, self._setup_key(attempt.spec.setup))
         self._connection.execute(QUERIES["save_attempt"], values)
+
+    def end_attempt(self, run_id: str, attempt: Attempt) -> None:
+        """Write the end of an attempt that is there."""
+        if attempt.damage is not None:
+            self.save_attempt(run_id, attempt)
+            return
+        self._connection.execute(QUERIES["end_attempt"], ended_values(run_id, attempt))
 
     def erase_attempt(self, run_id: str, number: int) -> None:
         """Erase an attempt that is proven never to have run."""
@@ -180,11 +210,11 @@ class RunChanges(Reader):
         generation: int | None = None,
     ) -> None:
         """Append one event, which tells of all the runs of a change."""
-        self._connection.execute(
+        added = self._connection.execute(
             "INSERT INTO events (time, kind, runs, status, reason, batch, generation) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (now, kind.value, dump(list(run_ids)), status and status.value, reason, batch, generation),
         )
-        if self._connection.execute("SELECT last_insert_rowid()").fetchone()[0] % _FORGET_EACH == 0:
+        if (added.lastrowid or 0) % _FORGET_EACH == 0:
             self.forget_old_events(now)
 
     def save_reply(self, request_id: str, request: str, reply: object, now: float) -> None:
