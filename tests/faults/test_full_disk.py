@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +30,12 @@ def disk(request: pytest.FixtureRequest, machine: Machine) -> Iterator[Disk]:
         machine.close()  # what lives on the disk, before it goes
 
 
+def processor_seconds(machine: Machine) -> float:
+    """What the last daemon has used so far."""
+    fields = Path(f"/proc/{machine.daemons[-1].pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def status_of(machine: Machine, run_id: str) -> str:
     return str(machine.json("show", run_id)["run"]["status"])
 
@@ -45,6 +53,7 @@ def test_on_a_full_disk_what_ends_and_frees_is_done_and_the_rest_waits(machine: 
     ending, stopped = waiting_run(machine, "ending"), waiting_run(machine, "stopped")
     pending = machine.json("run", "-d", "echo.py", "x=2")["run"]["id"]
     disk.fill()
+    worked, begun = processor_seconds(machine), time.monotonic()
 
     refused = machine.ctl("run", "-d", "echo.py", "x=3")
     assert (refused.returncode, "full" in refused.stderr) == (1, True), refused.stderr
@@ -64,6 +73,9 @@ def test_on_a_full_disk_what_ends_and_frees_is_done_and_the_rest_waits(machine: 
     assert status_of(machine, pending) == "pending"
     assert "full" in machine.json("status")["fault"]
     assert "fault" in machine.ctl("status", check=True).stdout
+
+    # It asks now and then whether there is room: whoever goes round takes a whole processor, or all that it gets.
+    assert processor_seconds(machine) - worked < 0.5 * (time.monotonic() - begun)
 
     machine.kill()
     machine.start(RUND_SLOTS="2")
