@@ -68,6 +68,8 @@ class Committer:
         self._unsettled = False
         self.fault: str | None = None  # why not everything can be written now
         self.stops = 0  # how often a run that is being stopped has been written
+        if not reserve.make():
+            self._note(FULL)
 
     def carry_out(self, group: Sequence[Asked]) -> bool:
         """Carry out ``group``; each has its result or error then.  Answers whether anything has changed."""

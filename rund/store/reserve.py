@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 SIZE: Final = 1_048_576  # bytes
+_BESIDE: Final = 262_144  # bytes that must be free besides: SQLite's files beside the database need some to be opened
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _log = logging.getLogger(__name__)
 
@@ -40,11 +41,8 @@ class Reserve:
         """Take the room if there is any; whether nothing is short now."""
         try:
             with self._opened() as file:
-                try:
-                    os.posix_fallocate(file, 0, SIZE)
-                except OSError:
-                    os.ftruncate(file, 0)  # what was had of it is of no use
-                    raise
+                if not _is_whole(file):
+                    _take_room(file)
         except OSError as error:
             self.short = is_full(error)
             if not self.short:
@@ -91,3 +89,20 @@ class Reserve:
             yield file
         finally:
             os.close(file)
+
+
+def _is_whole(file: int) -> bool:
+    found = os.fstat(file)
+    return found.st_size >= SIZE and found.st_blocks * 512 >= SIZE
+
+
+def _take_room(file: int) -> None:
+    """Raises `OSError`; then nothing is taken."""
+    free = os.fstatvfs(file)
+    if free.f_bavail * free.f_frsize < SIZE + _BESIDE:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    try:
+        os.posix_fallocate(file, 0, SIZE)
+    except OSError:
+        os.ftruncate(file, 0)  # what was had of it is of no use
+        raise

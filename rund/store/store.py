@@ -151,7 +151,6 @@ def prepare(directories: Directories) -> None:
             _migrate(directories)
         except sqlite3.DatabaseError as again:
             raise _unusable(directories.database, again) from None
-    reserve.make()
 
 
 def _migrate(directories: Directories) -> None:

@@ -27,6 +27,9 @@ from tests.process.conftest import BIN, DEADLINE, Machine, wait_until
 RAN = '#!/bin/sh\nln -s x "{folder}/$RUND_RUN_ID.$$"\n'
 
 
+NOWHERE = Path(os.devnull)
+
+
 class Fault(NamedTuple):
     """``calls`` calls of ``name`` (0: all) that fail with ``error``, from the ``first`` on."""
 
@@ -35,11 +38,11 @@ class Fault(NamedTuple):
     first: int
     calls: int
 
-    @property
-    def launcher(self) -> list[str | Path]:
+    def launcher(self, trace: Path = NOWHERE) -> list[str | Path]:
+        """What to put before a command; ``trace`` is where the calls are written to."""
         when = f"{self.first}..{self.first + self.calls - 1}" if self.calls else f"{self.first}+"
         return [
-            *("strace", "-f", "-qq", "--seccomp-bpf", "-o", os.devnull, "-e", f"trace={self.name}"),
+            *("strace", "-f", "-qq", "--seccomp-bpf", "-o", trace, "-e", f"trace={self.name}"),
             *("-e", f"inject={self.name}:error={self.error}:when={when}"),
         ]
 
@@ -146,12 +149,12 @@ def never_ran(run: dict[str, Any], times: int, fault: Fault) -> bool:
     return fault.error == "EIO" and run["status"] == "error" and told.startswith("could not start") and times == 0
 
 
-def start_failing(machine: Machine, fault: Fault) -> bool:
+def start_failing(machine: Machine, fault: Fault, trace: Path = NOWHERE) -> bool:
     """Whether a daemon whose calls fail serves; one that does not says why in one line."""
     log = machine.folder / "rund.log"
     with log.open("ab") as file:
         daemon = subprocess.Popen(
-            [*fault.launcher, BIN / "rund"], env=machine.env, stdin=subprocess.DEVNULL, stderr=file
+            [*fault.launcher(trace), BIN / "rund"], env=machine.env, stdin=subprocess.DEVNULL, stderr=file
         )
     machine.daemons.append(daemon)
     wait_until(lambda: daemon.poll() is not None or answers(machine))
@@ -219,6 +222,34 @@ def test_while_the_disk_fails_nothing_is_acknowledged_and_reading_goes_on(machin
         assert listed >= set(acknowledged)
         assert len(listed) <= len(acknowledged) + 1, "of what was refused only the first was not certain"
         assert client.call("status")["fault"] is None
+
+
+def test_a_disk_that_stays_full_is_asked_now_and_then_for_room(machine: Machine) -> None:
+    require_strace()
+    machine.script("ran.sh", "#!/bin/sh\n").chmod(0o755)
+    params: dict[str, Any] = {"operation": "ran.sh", "cwd": str(machine.project), "env": machine.env}
+    daemon = machine.start()
+    with Client(machine.env, start=False) as client:
+        client.call("pause")
+        waiting = client.call("run", **params)["run"]["id"]
+    daemon.terminate()
+    daemon.wait(DEADLINE)
+    (machine.home / "reserve").unlink()  # or it would not be asked for
+    trace = machine.folder / "trace"
+    assert start_failing(machine, Fault("fallocate", "ENOSPC", 1, 0), trace)
+    with Client(machine.env, start=False) as client:
+        with pytest.raises(FullError):
+            client.call("run", **params)
+        client.call("resume")  # from now on the run that waits is to be started
+        begun, asked = time.monotonic(), calls(trace)
+        wait_until(lambda: time.monotonic() > begun + 5 and calls(trace) > asked + 1)
+        # Once a second by the store, and by what waits: a loop without a pause asks hundreds of times however slow it is.
+        assert calls(trace) - asked <= 4 * (time.monotonic() - begun) + 20
+        assert client.call("show", run=waiting)["run"]["status"] == "pending"
+
+
+def calls(trace: Path) -> int:
+    return trace.read_text().count("fallocate(")
 
 
 def until_refused(ask: Callable[[], str]) -> tuple[list[str], str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,12 +28,6 @@ def disk(request: pytest.FixtureRequest, machine: Machine) -> Iterator[Disk]:
         machine.close()  # what lives on the disk, before it goes
 
 
-def processor_seconds(machine: Machine) -> float:
-    """What the last daemon has used so far."""
-    fields = Path(f"/proc/{machine.daemons[-1].pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def status_of(machine: Machine, run_id: str) -> str:
     return str(machine.json("show", run_id)["run"]["status"])
 
@@ -53,7 +45,6 @@ def test_on_a_full_disk_what_ends_and_frees_is_done_and_the_rest_waits(machine: 
     ending, stopped = waiting_run(machine, "ending"), waiting_run(machine, "stopped")
     pending = machine.json("run", "-d", "echo.py", "x=2")["run"]["id"]
     disk.fill()
-    worked, begun = processor_seconds(machine), time.monotonic()
 
     refused = machine.ctl("run", "-d", "echo.py", "x=3")
     assert (refused.returncode, "full" in refused.stderr) == (1, True), refused.stderr
@@ -74,9 +65,6 @@ def test_on_a_full_disk_what_ends_and_frees_is_done_and_the_rest_waits(machine: 
     assert "full" in machine.json("status")["fault"]
     assert "fault" in machine.ctl("status", check=True).stdout
 
-    # It asks now and then whether there is room: whoever goes round takes a whole processor, or all that it gets.
-    assert processor_seconds(machine) - worked < 0.5 * (time.monotonic() - begun)
-
     machine.kill()
     machine.start(RUND_SLOTS="2")
     assert [status_of(machine, run_id) for run_id in (ending, stopped)] == ["completed", "terminated"]
@@ -87,7 +75,9 @@ def test_on_a_full_disk_what_ends_and_frees_is_done_and_the_rest_waits(machine: 
     machine.ctl("label", ending, "again", check=True)
     reserve = disk.root / "reserve"
     assert (reserve.stat().st_size, reserve.stat().st_blocks * 512 >= SIZE) == (SIZE, True)
-    assert "the disk that holds rund's home is full" in (machine.folder / "rund.log").read_text()
+    log = (machine.folder / "rund.log").read_text()
+    assert "the disk that holds rund's home is full" in log
+    assert "could not be given the room" not in log
 
 
 def test_a_purge_makes_room_on_a_full_disk_and_work_goes_on_by_itself(machine: Machine, disk: Disk) -> None:
