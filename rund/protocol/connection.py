@@ -173,7 +173,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _message(values: list[object], role: str, whole: bytes, holds: int) -> Request | Response | Notification:
-    count, kind = len(values), values[0]
+    count, kind = len(values), values[0] if values else None
     if type(kind) is int:
         if kind == 0 and count == 4 and role == SERVER:
             msgid, method, params = _read_msgid(values[1]), _read_method(values[2]), _read_params(values[3])
