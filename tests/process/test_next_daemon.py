@@ -49,6 +49,7 @@ def test_following_and_waiting_go_on_with_the_daemon_that_they_start(machine: Ma
 
 
 def test_following_a_batch_goes_on_with_the_next_daemon(machine: Machine) -> None:
+    machine.env["RUNCTL_NO_START"] = "1"  # the next daemon is this test's, however long it takes
     machine.start(RUND_SLOTS="1")
     machine.script("gated.py", GATED)
     following = machine.popen("run", "gated.py", "x=[1,2,3]")
