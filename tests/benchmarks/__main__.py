@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.benchmarks.row import Row, table
 
-NAMES = ("client_start", "large_batches", "noop_trials", "scripts", "throughput")
+NAMES = ("client_start", "large_batches", "memory", "noop_trials", "scripts", "throughput")
 
 
 def main() -> None:
