@@ -23,6 +23,7 @@ class Drive:
         self.acknowledged: dict[str, tuple[str, dict[str, Any], Answer]] = {}
         self.daemons: list[Daemon] = []
         self._ended = 0  # waits for ends that were answered
+        self._left = False  # a daemon has said that it ends, and its runs with it
         self._asked = 0  # and that the scenario has asked for since it was begun again
         self._wire: Wire | None = None
 
@@ -42,9 +43,9 @@ class Drive:
                 assert kill is not None, f"a daemon ended by itself:\n{self.world.log.read_text()}"
                 continue
             if kill is None:
-                return daemon
+                return self.daemons[-1]
             self.hang_up()  # it has lived longer than was thought
-            daemon.stop()
+            self.daemons[-1].stop()
         raise AssertionError
 
     def begin(self, kill: Kill | None = None, *, watched: bool = False) -> Daemon:
@@ -79,6 +80,17 @@ class Drive:
         if self._asked > self._ended:
             assert self.ask("wait", runs=list(runs), timeout=self.world.patience)["done"], f"{runs} do not end"
             self._ended = self._asked
+
+    def leave(self) -> None:
+        """Have the daemon end with its runs, once, and go on with the next one."""
+        if self._left:
+            return
+        leaving = self.daemons[-1]
+        self.ask("shutdown", with_runs=True)
+        self._left = True
+        assert leaving.gone(self.world.patience), "a daemon that has said that it ends does not"
+        self.begin()
+        self._connect()
 
     def until_ran(self, run: str) -> None:
         """Wait until an attempt of ``run`` has written that it runs."""

@@ -85,14 +85,18 @@ def end_alone(drive: Drive) -> None:
     drive.settled(made["run"]["id"])
 
 
+def leave(drive: Drive) -> None:
+    """The daemon is told to end with its runs, two of which live, and one waits."""
+    runs = [drive.run(name, flag)["run"]["id"] for name, flag in (("one", "x=8"), ("two", "x=8"), ("three", "x=1"))]
+    for run in runs[:2]:
+        drive.until_ran(run)
+    drive.leave()
+    drive.settled(*runs)
+
+
 def first_start(drive: Drive) -> None:
     """A home is made."""
     drive.ask("status")
-
-
-def found_live(drive: Drive) -> None:
-    """A daemon comes to a home in which runs are alive, have ended, wait, and are being stopped."""
-    end_alone(drive)
 
 
 SCENARIOS: Final = {
@@ -104,4 +108,5 @@ SCENARIOS: Final = {
     "fail": Killing(scenario=fail),
     "stage": Killing(scenario=stage),
     "end alone": Killing(scenario=end_alone),
+    "leave": Killing(scenario=leave),
 }

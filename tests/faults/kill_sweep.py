@@ -63,10 +63,10 @@ class Sweep:
         """What the scenario comes to after these kills, and the changes that the next daemon makes."""
         self.world.begin(self._template)
         drive = Drive(self.world)
-        daemon = drive.through(self.killing.scenario, kills, watched=True)
-        outcome, wrong = violations(drive, daemon)
+        last = drive.through(self.killing.scenario, kills, watched=True)
+        outcome, wrong = violations(drive, last)
         assert wrong == [], f"{kills}: {wrong}"
-        calls = daemon.changes()
+        calls = drive.daemons[len(kills)].changes()
         since = None if kills else self.killing.since
         return outcome, calls if since is None else calls[calls.index(since) :]
 
