@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tests.process.batch_client import BatchClient
 
 BIN = Path(sys.executable).parent
-DEADLINE = 60.0
+DEADLINE = 120.0
 
 
 class Machine:
@@ -120,14 +121,16 @@ class Machine:
 
     def close(self) -> None:
         """End all that was started; fails if something outlives that."""
-        if (self.home / "socket").exists() and self.socket.exists():
-            self.ctl("daemon", "stop", "--with-runs", "--no-start")
-        for daemon in self.daemons:
-            daemon.kill()
-            daemon.wait()
-        left = self.processes()
-        for pid in left:
-            os.kill(pid, signal.SIGKILL)
+        try:
+            if (self.home / "socket").exists() and self.socket.exists():
+                self.ctl("daemon", "stop", "--with-runs", "--no-start")
+        finally:
+            for daemon in self.daemons:
+                daemon.kill()
+                daemon.wait()
+            for pid in self.processes():
+                with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+                    os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not self.processes())
 
 
