@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,7 @@ class SmallAnswerer:
         self.values: list[object] = []
         self.ended: list[object] = []  # what was cancelled
         self.made = 0
+        self.refusals: list[weakref.ref[InvalidError]] = []
         self.remembered: dict[bytes, Packed] = {}
         self._gates: dict[str, anyio.Event] = {}
 
@@ -68,8 +70,8 @@ class SmallAnswerer:
         self.values.append(value)
         return list(self.values[-10:])
 
-    async def answer_wait(self, _: Peer, gate: str) -> object:
-        """Waits until somebody opens the gate."""
+    async def answer_wait(self, peer: Peer, gate: str, size: int = 0) -> object:
+        """Waits until somebody opens the gate; then makes an answer of a size, in its turn."""
         self.gate(f"{gate} is waited for").set()
         try:
             await self.gate(gate).wait()
@@ -77,7 +79,11 @@ class SmallAnswerer:
             self.ended.append(gate)
             self.gate(f"{gate} has ended").set()
             raise
-        return gate
+        if not size:
+            return gate
+        await peer.turn()
+        self.made += 1
+        return "x" * size
 
     async def answer_open(self, _: Peer, gate: str) -> object:
         """Opens a gate."""
@@ -103,7 +109,9 @@ class SmallAnswerer:
         return "x" * size
 
     async def answer_refuse(self, _: Peer, size: int = 1) -> object:
-        raise InvalidError(f"{'x' * size}: no such flag; did you mean y?")
+        error = InvalidError(f"{'x' * size}: no such flag; did you mean y?")
+        self.refusals.append(weakref.ref(error))
+        raise error
 
     async def answer_fault(self, _: Peer) -> object:
         raise ValueError("secret detail")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import socket
@@ -255,3 +256,34 @@ def test_many_large_messages_are_decoded_one_at_a_time_and_hold_up_none(tmp_path
         for client in clients:
             assert client.response().error is None
         assert served.answerer.values.count([{}] * 30_000) == 8
+
+
+def test_answers_that_were_waited_for_are_made_one_at_a_time(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path / "socket", write_seconds=60.0) as served,
+        served.client() as other,
+        served.client() as client,
+    ):
+        for _ in range(20):
+            client.send("wait", gate="go", size=1_000_000)
+        client.send("big", size=1_000_000)
+        other.call("pass", gate="go is waited for")
+        other.call("open", gate="go")
+        for value in range(20):
+            assert other.call("append", value=value).error is None
+        assert served.answerer.made <= 2, "one that is being read, and one that waits for it"
+        for _ in range(21):
+            assert len(client.response().result) == 1_000_000
+        assert served.answerer.made == 21
+
+
+def test_what_was_refused_is_gone_when_it_is_answered(served: Served) -> None:
+    gc.disable()  # what only the collector would free stays until it comes by
+    try:
+        with served.client() as client:
+            for _ in range(5):
+                assert client.call("refuse").error is not None
+            client.call("append", value=1)
+            assert [reference() for reference in served.answerer.refusals] == [None] * 5
+    finally:
+        gc.enable()
