@@ -58,7 +58,7 @@ class KillPoint(NamedTuple):
         """
         return [
             *("strace", "-qq", "-o", os.devnull, "-e", f"trace={self.name}"),
-            *(("-f", "--seccomp-bpf") if follow else ()),
+            *(("-f",) if follow else ()),
             *("-e", f"inject={self.name}:{inject}:when={self.number}"),
         ]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runctl.client import Client
+from runctl.connection import Connection
 
 from tests.process.conftest import wait_until
 
@@ -21,7 +22,7 @@ AT_REST = ("completed", "error", "terminated", "staged")
 Check = Callable[[Client], list[str]]  # what it finds wrong
 
 
-def acknowledged_steps(client: Client, params: dict[str, Any]) -> Iterator[Check]:
+def acknowledged_steps(client: Connection, params: dict[str, Any]) -> Iterator[Check]:
     """Do the steps one after the other; yields the check of each when it has been acknowledged.
 
     Raises `runctl.NoDaemonError` when the daemon is gone.
@@ -65,11 +66,11 @@ def all_end_well(client: Client, ran: Path) -> list[str]:
     return wrong
 
 
-def listed(client: Client) -> dict[str, dict[str, Any]]:
+def listed(client: Client | Connection) -> dict[str, dict[str, Any]]:
     return {run["id"]: run for run in client.call("list", limit=100)["runs"]}
 
 
-def run_of(client: Client, run_id: str) -> dict[str, Any]:
+def run_of(client: Client | Connection, run_id: str) -> dict[str, Any]:
     run: dict[str, Any] = listed(client).get(run_id, {})
     return run | client.call("show", run=run_id)["run"] if run else {}
 
