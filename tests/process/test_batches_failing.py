@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -131,7 +132,9 @@ def test_error_terminated_and_lost_run_again_if_needed_and_completed_do_not(fail
     failing.machine.kill()
     # All that could tell how it ended is gone, as after a machine's crash: its processes.
     for pid in failing.machine.processes():
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # the fork server ends by itself
+            os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not failing.machine.processes())
     failing.machine.start(RUND_SLOTS="4")
     failing.wait(batch)
     assert failing.statuses(batch) == ["completed", "error", "terminated", "error"]
