@@ -31,6 +31,8 @@ def found(check: str, level: str, what: str, todo: str | None = None) -> Found:
 
 def of_daemon(environ: Mapping[str, str], *, there: bool, pid: int | None) -> list[Found]:
     """Whether a daemon answers, and what it says of itself; ``there``: one holds the home's lock, as ``pid``."""
+    if not there and _is_service(environ):  # to ask would start it
+        return [found("daemon", "note", "none runs; the service starts one when a client comes")]
     asked = _Asked(environ)
     named = "its daemon" if pid is None else f"its daemon (pid {pid})"
     if not asked.finished:
@@ -49,6 +51,13 @@ def of_daemon(environ: Mapping[str, str], *, there: bool, pid: int | None) -> li
         what, _, todo = fault.partition(": ")
         return [found("daemon", "wrong", what, todo or "mend that: it goes on by itself")]
     return [found("daemon", "ok", f"pid {asked.status['pid']} answers, version {asked.status['version']}")]
+
+
+def _is_service(environ: Mapping[str, str]) -> bool:
+    from runctl.user_manager import installed
+
+    there = installed(environ)
+    return there is not None and there.home == places.home(environ)
 
 
 class _Asked:

@@ -69,10 +69,20 @@ def check_target(database: Path, target: Path, *, force: bool) -> None:
         return
     if not force:
         raise InvalidError(f"path: {target} is there already: give another name, or --force", field="path")
+    if _same_file(target, database):
+        # Not even opened: closing it again would drop SQLite's locks on the database.
+        raise InvalidError(f"path: {target} is the database itself: give another name", field="path")
     if not _is_database(target):
         raise InvalidError(
             f"path: {target} is no database, and is not replaced: give another name, or remove it first", field="path"
         )
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samestat(one.lstat(), other.stat())
+    except OSError:
+        return False
 
 
 def _is_database(path: Path) -> bool:

@@ -167,7 +167,7 @@ class Committer:
         if self._transaction is None:
             connection = open_writer(self._directories.database)
             try:
-                self._log = Log(connection, self._directories.log_number)
+                self._log = Log(connection, self._directories)
                 self._transaction = Transaction(connection)
             except BaseException:
                 connection.close()

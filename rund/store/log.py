@@ -4,32 +4,37 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from pathlib import Path
 from typing import Final
 
+from rund.store.directories import Directories
 from rund.store.log_number import read_inside, write_beside, write_inside
 
 # About the thousand pages that SQLite's own rule would have, told by what is known here.
 _COMMITS: Final = 100
 _ROWS: Final = 2_000
+# What SQLite cuts the file to when it is begun anew; beyond this and half as much again it is copied at once.
+_LIMIT: Final = 8 * 1024**2  # bytes
 
 _log = logging.getLogger(__name__)
 
 
 class Log:
-    """The log, as seen by the connection that writes; ``beside`` is the file of its number.
+    """The log, as seen by the connection that writes.
 
     SQLite copies nothing by itself, for each copy is to be followed by a new number.
     """
 
-    def __init__(self, connection: sqlite3.Connection, beside: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, directories: Directories) -> None:
         connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA journal_size_limit = {_LIMIT}")
         self._connection = connection
-        self._beside = beside
+        self._file = directories.log
+        self._beside = directories.log_number
         self._number = read_inside(connection)
         self._rows = connection.total_changes
         self._begun = self._rows
         self._commits = 0
+        self._bytes = 0  # of the file when it was copied last, if it was too large then
         self._due = True  # the next commit is to have a new number
         self._numbered = False  # the open transaction has one
         self._unwritten = True  # the file does not have it yet
@@ -61,7 +66,7 @@ class Log:
     def copy_if_due(self) -> None:
         """Copy the log into the database where it has grown, as far as no reader needs it."""
         rows = self._connection.total_changes - self._rows
-        if self._commits < _COMMITS and rows < _ROWS:
+        if self._commits < _COMMITS and rows < _ROWS and not self._too_large():
             return
         self._commits, self._rows = 0, self._connection.total_changes
         try:
@@ -70,3 +75,16 @@ class Log:
             _log.warning("the log of the database cannot be copied into it just now: %s", error)
             copied = 1  # nobody knows
         self._due = self._due or copied > 0
+
+    def _too_large(self) -> bool:
+        """Whether the file is too large, and was not copied at this size: a reader may hinder that it is begun anew."""
+        try:
+            size = self._file.stat().st_size
+        except OSError:
+            return False
+        if size <= _LIMIT + _LIMIT // 2:
+            self._bytes = 0
+            return False
+        grown = size > self._bytes
+        self._bytes = size
+        return grown

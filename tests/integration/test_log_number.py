@@ -30,7 +30,7 @@ class Home:
     def open(self) -> None:
         prepare(self.directories)
         self.connection = open_writer(self.directories.database)
-        self.log = log.Log(self.connection, self.directories.log_number)
+        self.log = log.Log(self.connection, self.directories)
 
     def commit(self, *, answered: bool = True) -> None:
         self.connection.execute("BEGIN IMMEDIATE")
@@ -74,7 +74,7 @@ def kept(directories: Directories) -> int:
 STEPS = st.lists(st.sampled_from(["commit", "read", "release", "reopen", "unanswered"]), max_size=25)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, every=st.integers(1, 4))
 def test_a_removed_log_is_missed_or_held_nothing_that_was_answered(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, steps: list[str], every: int
@@ -170,4 +170,21 @@ def test_the_number_is_written_inside_before_beside(tmp_path: Path) -> None:
     home.close()
     home.open()
     assert read_beside(home.directories.log_number) == 1
+    home.close()
+
+
+def test_large_changes_are_copied_before_the_log_is_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "_LIMIT", 65_536)
+    home = Home(tmp_path / "home")
+    sizes = []
+    for number in range(60):
+        home.connection.execute("BEGIN IMMEDIATE")
+        home.log.begin()
+        home.connection.execute("INSERT INTO settings VALUES (?, ?)", (f"large {number}", "x" * 16_384))
+        home.log.number()
+        home.connection.execute("COMMIT")
+        home.log.committed()
+        home.log.copy_if_due()
+        sizes.append(home.directories.log.stat().st_size)
+    assert 65_536 < max(sizes) < 3 * 65_536
     home.close()

@@ -58,6 +58,7 @@ def test_what_will_not_do_as_a_backup_is_refused_and_untouched(served: Machine, 
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link.db").symlink_to(served.home / "rund.db")
+    (tmp_path / "hard.db").hardlink_to(served.home / "rund.db")
     served.ctl("backup", str(tmp_path / "good.db"), check=True)
     refused = {
         "good.db": "is there already: give another name, or --force",
@@ -70,6 +71,7 @@ def test_what_will_not_do_as_a_backup_is_refused_and_untouched(served: Machine, 
     }
     forced = {"thesis.txt": "is no database", "empty": "is no database", "pipe": "is no database"} | {
         "link.db": "is no database",
+        "hard.db": "is the database itself",
         "home/rund.db": "is within rund's home",
         "folder": "is a folder",
     }
