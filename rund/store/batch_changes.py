@@ -117,7 +117,9 @@ class BatchChanges(BulkChanges):
     def _is_settled(self, batch_id: str) -> bool:
         """Whether a batch has the status that follows from its trials: asked after each change of one."""
         row = self._connection.execute(
-            "SELECT r.status, b.stopped FROM runs AS r JOIN batches AS b ON b.run = r.key WHERE r.id = ?", (batch_id,)
+            "SELECT r.status, coalesce(b.stopped, 0) FROM runs AS r LEFT JOIN batches AS b ON b.run = r.key "
+            "WHERE r.id = ?",
+            (batch_id,),
         ).fetchone()
         return row is None or batch_status(self.trial_counts(batch_id), stopped=bool(row[1])).value == row[0]
 
