@@ -20,7 +20,7 @@ from rund.operations.stored import operation_from_json
 from rund.operations.update import flags_before, flags_in
 from rund.store.batches import TrialRow
 from rund.store.bulk_changes import NewTrials
-from rund.store.codec import flags_key
+from rund.store.codec import flags_key, read_flags
 from rund.store.transaction import Transaction
 
 _NAMED = 3  # live runs that an error names
@@ -124,10 +124,10 @@ def _renew(transaction: Transaction, wanted: Reconciliation, kept: list[tuple[in
     operation = wanted.batch.spec.setup.operation
     for position, run_id in transaction.of_other_operation(kept, operation):
         run = _run(transaction, run_id)
-        flags = wanted.generated.flags(position)
         if run.status in (Status.STAGED, Status.PENDING):
-            transaction.save_run(replace(run, spec=replace(run.spec, flags=flags)))
+            _set_flags(transaction, wanted, [(position, run_id)])
         elif run.next_spec is not None:
+            flags = wanted.generated.flags(position)
             transaction.save_run(replace(run, next_spec=replace(run.next_spec, flags=flags)))
     transaction.renew_waiting(wanted.batch)
     transaction.retry_anew(wanted.batch.id)
@@ -137,12 +137,13 @@ def _queue(
     transaction: Transaction, wanted: Reconciliation, queued: list[tuple[int, str]], now: float, *, first: int
 ) -> None:
     """Queue runs again; those of another operation take the generated flags, which equal theirs in its terms."""
-    operation = wanted.batch.spec.setup.operation
-    for position, run_id in transaction.of_other_operation(queued, operation):
-        run = _run(transaction, run_id)
-        flags = wanted.generated.flags(position)
-        transaction.save_run(lifecycle.queue(run, Spec(setup=run.spec.setup, flags=flags), now=now, place=0))
+    _set_flags(transaction, wanted, transaction.of_other_operation(queued, wanted.batch.spec.setup.operation))
     transaction.queue_trials(wanted.batch, queued, now, first=first)
+
+
+def _set_flags(transaction: Transaction, wanted: Reconciliation, places: list[tuple[int, str]]) -> None:
+    texts, keys = wanted.generated.texts, wanted.generated.keys
+    transaction.set_flags((texts[position], keys[position], run_id) for position, run_id in places)
 
 
 def _publish(transaction: Transaction, wanted: Reconciliation, outcome: Outcome, dying: list[str], now: float) -> Run:
@@ -205,11 +206,16 @@ def _make(
 
 def _known(transaction: Transaction, rows: list[TrialRow], wanted: Reconciliation) -> list[Known[bytes]]:
     known: list[Known[bytes]] = []
+    operation = wanted.batch.spec.setup.operation
+    others = transaction.flags_of([row.id for row in rows if row.setup.operation != operation])
     for row in rows:
         key = row.flags_key
-        same = row.setup.operation == wanted.batch.spec.setup.operation
-        if row.requeued or not same:
-            key = _key_in(transaction, _run(transaction, row.id), wanted)
+        if row.requeued:
+            key = _requeued_key(transaction, _run(transaction, row.id), wanted)
+        elif row.id in others:
+            had = _readable(transaction, row.id, others[row.id])
+            flags = _flags_in(transaction, Spec(setup=row.setup, flags=had), wanted)
+            key = _own_key(row.id) if flags is None else flags_key(flags)
         known.append(
             Known(
                 id=row.id,
@@ -223,17 +229,26 @@ def _known(transaction: Transaction, rows: list[TrialRow], wanted: Reconciliatio
     return known
 
 
-def _key_in(transaction: Transaction, run: Run, wanted: Reconciliation) -> bytes:
-    """The key of a run's flags in terms of the batch's operation.
+def _readable(transaction: Transaction, run_id: str, text: str) -> Flags:
+    """The flags of a run; of a damaged one what can be read, and it is noted."""
+    try:
+        return read_flags(text)
+    except (ValueError, TypeError):
+        return _run(transaction, run_id).spec.flags
 
-    A run that nothing generated can be like is matched by none: its key is its own alone.  So is one that is being
-    stopped, and then runs again with other flags.
-    """
+
+def _requeued_key(transaction: Transaction, run: Run, wanted: Reconciliation) -> bytes:
+    """The key of a run that is being stopped and then runs again: none that is generated, if with other flags then."""
     now = _flags_in(transaction, run.spec, wanted)
     then = now if run.next_spec is None else _flags_in(transaction, run.next_spec, wanted)
     if now is None or then is None or trial_key(now) != trial_key(then):
-        return run.id.encode()
+        return _own_key(run.id)
     return flags_key(now)
+
+
+def _own_key(run_id: str) -> bytes:
+    """The key of a run that nothing generated is like: its own alone."""
+    return run_id.encode()
 
 
 def _flags_in(transaction: Transaction, spec: Spec, wanted: Reconciliation) -> Flags | None:

@@ -140,6 +140,13 @@ class BatchReader(QueueReader):
             setup=self._setups_of([row[6]])[row[6]],
         )
 
+    def flags_of(self, run_ids: list[str]) -> dict[str, str]:
+        """The flags of these runs, as the store writes them, by id."""
+        rows = self._connection.execute(
+            "SELECT id, flags FROM runs WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(run_ids),)
+        )
+        return dict(rows.fetchall())
+
     def outdated(self, run_ids: list[str], setup: Setup) -> int:
         """How many of these runs have another source, environment or seed than ``setup``."""
         rows = self._connection.execute(

@@ -54,6 +54,10 @@ class BulkChanges(RunChanges):
             ((*constant, first + position, key, position, run_id) for position, run_id in places),
         )
 
+    def set_flags(self, changes: Iterable[tuple[str, bytes, str]]) -> None:
+        """Give runs other flags: the flags as `codec.dump` writes them, their key, and the run's id, of each."""
+        self._connection.executemany("UPDATE runs SET flags = ?, flags_key = ? WHERE id = ?", changes)
+
     def queue_staged(self, batch_id: str, now: float) -> list[str]:
         """Queue the staged trials of a batch, in their order; answers their ids."""
         key = self._key(batch_id)
