@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import math
@@ -49,7 +50,7 @@ class Executor:
         self._told: str | None = None  # why starts wait, as it was logged last
         self._turns: dict[str, float] = {}  # the loop's times at which present turns began
         self._claimed: list[Claimed] = []  # to be handed over
-        self._some_claimed = anyio.Event()
+        self._some_claimed = asyncio.Event()
         self._working = False  # what is claimed will be handed over
         self._full = False  # nothing can start until an end is recorded
         self._seen_stops: int | None = None  # the store's number of stops when they were last looked for
@@ -133,7 +134,7 @@ class Executor:
     async def _hand_over(self) -> None:
         while True:
             await self._some_claimed.wait()
-            self._some_claimed = anyio.Event()
+            self._some_claimed = asyncio.Event()
             claimed, self._claimed = self._claimed, []
             with self._a_turn("hand over"):
                 outcomes = await self._starts.submit(claimed)

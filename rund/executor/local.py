@@ -48,7 +48,7 @@ class _Watched:
     directory: Path
     grace: float  # seconds between SIGTERM and SIGKILL
     pidfd: int | None = None  # None: it is looked at by a task of its own
-    stop: anyio.Event = field(default_factory=anyio.Event)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class LocalBackend:
@@ -68,9 +68,9 @@ class LocalBackend:
         self._watched: dict[str, _Watched] = {}
         self._by_pidfd: dict[int, str] = {}
         self._shimless: list[str] = []  # tokens of those whose shim has just ended
-        self._some_shimless = anyio.Event()
+        self._some_shimless = asyncio.Event()
         self._ended: dict[str, Finding] = {}
-        self._bell = anyio.Event()
+        self._bell = asyncio.Event()
         self._resources = contextlib.AsyncExitStack()
         self._epoll: select.epoll
         self._tasks: anyio.abc.TaskGroup
@@ -153,7 +153,7 @@ class LocalBackend:
         while not self._ended:
             await self._bell.wait()
         findings, self._ended = self._ended, {}
-        self._bell = anyio.Event()
+        self._bell = asyncio.Event()
         return findings
 
     def _launch(self, attempts: Sequence[Submission]) -> list[int | RefusedError | UnknownOutcomeError]:
@@ -232,7 +232,7 @@ class LocalBackend:
     async def _watch_shimless(self) -> None:
         while True:
             await self._some_shimless.wait()
-            self._some_shimless = anyio.Event()
+            self._some_shimless = asyncio.Event()
             tokens, self._shimless = self._shimless, []
             directories = [self._watched[token].directory for token in tokens]
             sightings = await self._eyes.do(partial(_look_at_each, directories))

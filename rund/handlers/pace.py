@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import Final
 
@@ -16,7 +17,7 @@ class Pace:
     def __init__(self) -> None:
         self._last = -math.inf  # the loop's time at which the last wait ended
 
-    async def wait(self, bell: anyio.Event) -> None:
+    async def wait(self, bell: asyncio.Event) -> None:
         """Return when ``bell`` has rung: at once if the last one has rung a while ago."""
         await bell.wait()
         await anyio.sleep_until(self._last + _PAUSE)

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from tests.benchmarks.noop_peers import PROGRAM, SLOTS, Peer, bare_loop, parallel, task_spooler
-from tests.benchmarks.own_daemon import OwnDaemon, own_daemon
+from tests.benchmarks.own_daemon import OwnDaemon, own_daemon, own_processor
 from tests.benchmarks.row import Row, row_of
 
 ROUNDS = 3
@@ -23,6 +23,7 @@ PEERS: dict[str, tuple[Peer, str, float]] = {
     "tsp -S 4": (task_spooler, "tsp", 1.0),
     "posix_spawn and two commits": (bare_loop, "", 2.0),
 }
+_WAITED_FOR = ("parallel -j4 --joblog", "posix_spawn and two commits")  # all of their processes are
 
 
 def run(rounds: int, *, quick: bool) -> list[Row]:
@@ -45,7 +46,9 @@ def _measure(folder: Path, rounds: int, few: int, many: int) -> list[Row]:
             note("few", wall, few)
             note("processor", processor, few)
             for label, peer in peers.items():
+                before = own_processor()
                 note(label, peer(folder / f"{turn}-{label.partition(' ')[0]}", few), few)
+                note(f"processor of {label}", own_processor() - before, few)
             note("many", trials_of(daemon, many)[0], many)
             note("followed", followed(daemon, few), few)
     ours = each["few"]
@@ -58,10 +61,16 @@ def _measure(folder: Path, rounds: int, few: int, many: int) -> list[Row]:
     return [
         *rows,
         *(row_of(label, each[label], "ms each") for label in peers),
-        row_of(f"{few} no-op trials, processor time", each["processor"], "ms each"),
+        *(_processor_row(few, each, label) for label in _WAITED_FOR if label in peers),
         row_of(f"{many} no-op trials", each["many"], "ms each", against=f"{few} trials", other=ours, bound=1.1),
         row_of(f"{few} no-op trials, followed", each["followed"], "ms each", against="not followed", other=ours),
     ]
+
+
+def _processor_row(trials: int, each: dict[str, list[float]], label: str) -> Row:
+    """Other load changes this less than the clock's time."""
+    work, other = f"{trials} no-op trials, processor time", each[f"processor of {label}"]
+    return row_of(work, each["processor"], "ms each", against=label, other=other)
 
 
 def trials_of(daemon: OwnDaemon, trials: int) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,10 +36,16 @@ class OwnDaemon:
         return done.stdout.strip()
 
     def processor(self) -> float:
-        """Seconds of processor time of the daemon, its fork server, and all shims and trials that have ended."""
+        """Seconds of processor time of the daemon, all that it started and that has ended, and this process's commands."""
         pid = int((Path(self.env["RUND_HOME"]) / "lock").read_text().split()[0])
         below = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in _children(task)]
-        return sum(_seconds(each) for each in (pid, *below))
+        return sum(_seconds(each) for each in (pid, *below)) + own_processor()
+
+
+def own_processor() -> float:
+    """Seconds of processor time of this process, and of those below it that it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def _children(task: Path) -> list[str]:

@@ -32,14 +32,20 @@ def run(rounds: int, *, quick: bool) -> list[Row]:
     ours: list[float] = []
     xargs: list[float] = []
     guilds: list[float] = []
+    our_processor: list[float] = []
+    their_processor: list[float] = []
     with tempfile.TemporaryDirectory(prefix="scripts-") as name:
         folder = Path(name)
         with own_daemon(folder / "rund", slots=SLOTS) as daemon:
             script = daemon.folder / "train.py"
             script.write_text(SCRIPT)
             for turn in range(rounds):
+                before = daemon.processor()
                 ours.append(_ours(daemon, script, trials))
+                between = daemon.processor()
                 xargs.append(_xargs(folder / f"xargs-{turn}", script, trials))
+                our_processor.append(between - before)
+                their_processor.append(daemon.processor() - between)
                 if guild is not None:
                     guilds.append(_guild(guild, folder / f"guild-{turn}", script, trials))
     work = f"{trials} trials of a Python script"
@@ -48,6 +54,7 @@ def run(rounds: int, *, quick: bool) -> list[Row]:
         row_of(work, ours, "s", against="Guild AI", other=guilds, bound=0.1)
         if guild is not None
         else Row(work="Guild AI", value=None, unit="s", bound=0.1, note="guild is not installed"),
+        row_of(f"{work}, processor time", our_processor, "s", against="xargs -P4", other=their_processor),
         row_of(f"{trials} by xargs -P4", xargs, "s"),
     ]
 
@@ -70,7 +77,7 @@ def _xargs(folder: Path, script: Path, trials: int) -> float:
 
 
 def _guild(guild: str, folder: Path, script: Path, trials: int) -> float:
-    folder.mkdir()
+    (folder / "home").mkdir(parents=True)
     shutil.copy(script, folder)
     numbers = ",".join(map(str, range(1, trials + 1)))
     begun = time.perf_counter()
