@@ -82,8 +82,9 @@ def test_without_processes_trials_wait_until_there_are_some(machine: Machine, ot
         )["run"]["id"]
         log = machine.folder / "rund.log"
         wait_until(lambda: "starts wait" in log.read_text())
+        # It is logged before it is recorded that they wait again.
+        wait_until(lambda: "pending" in statuses(client, batch))
         assert {"running", "pending"} >= set(statuses(client, batch))
-        assert "pending" in statuses(client, batch)
         assert client.call("status")["pid"] == machine.daemons[-1].pid
         (machine.project / "go").touch()
         client.call("wait", runs=[batch])
