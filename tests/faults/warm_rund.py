@@ -6,6 +6,7 @@ forks is the command ``rund`` from its first line on; only the interpreter's sta
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -36,8 +37,11 @@ class Order(TypedDict):
 
 def serve() -> None:
     """Carry out orders until standard input ends."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the kernel
     for line in sys.stdin:
+        # Not before: by now whoever gave the last order has opened what it started, however soon that ended.
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
         order: Order = json.loads(line)
         child = os.fork()
         if child == 0:
@@ -54,7 +58,6 @@ def _obey(order: Order) -> NoReturn:
     status = 70
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if order["report"] is None:
             _be_rund(order)
         watched = watch(
