@@ -33,8 +33,13 @@ class RunChanges(Reader):
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         super().__init__(connection)
-        row = connection.execute("SELECT max(place) FROM runs WHERE status = 'pending'").fetchone()
-        self._place: int = row[0] or 0
+        # Also after those that run: one that is proven never to have run waits again in its old place.
+        rows = connection.execute(
+            "SELECT max(place) FROM runs WHERE status = 'pending' UNION ALL "
+            "SELECT max(a.place) FROM runs r INDEXED BY runs_running JOIN attempts a ON a.run = r.key "
+            "WHERE r.status = 'running' AND r.generation IS NULL"
+        ).fetchall()
+        self._place: int = max(row[0] or 0 for row in rows)
         self._setup_keys: dict[Setup, int] = {}
         self._touched: set[str] = set()  # batches, the trials of which have changed
         self._stops = 0

@@ -375,3 +375,28 @@ def test_an_illegal_row_cannot_be_stored(directories: Directories, add_run: AddR
 def test_a_content_that_is_missing_is_a_fault_of_the_store(directories: Directories) -> None:
     with pytest.raises(InternalError, match="lost"):
         Reader(sqlite3.connect(directories.database)).operation("0" * 32)
+
+
+async def test_a_new_daemon_queues_behind_what_may_have_to_wait_again(
+    directories: Directories, add_run: AddRun
+) -> None:
+    def start_second(transaction: Transaction) -> int:
+        for number in (1, 2):
+            run = add_run(transaction, number)
+            transaction.save_run(lifecycle.queue(run, run.spec, now=1.0, place=transaction.next_place()))
+        place = 0
+        for number in (1, 2):
+            queued = transaction.find(f"{number:08x}" + "0" * 24)
+            assert queued is not None
+            started, attempt = lifecycle.start(queued, now=2.0, host="h", user="u", boot_id="b")
+            transaction.save_run(started)
+            transaction.save_attempt(started.id, attempt)
+            place = max(place, attempt.place)
+        return place
+
+    first = Store(directories, Broker().ring)
+    place = await first.write(start_second)
+    await first.close()
+    second = Store(directories, Broker().ring)
+    assert await second.write(lambda transaction: transaction.next_place()) > place
+    await second.close()
