@@ -1,9 +1,9 @@
-"""Follows a run to its end: says what happens on standard error, copies its output to standard output.
+"""Follows a single run or a trial to its end: says what happens on standard error, copies its output to standard output.
 
 Following ends when the run is neither running nor pending, also across restarts by others: a new attempt is followed.
 It polls, and never subscribes: whoever reads the output slowly must not have events pile up.
 
-A batch will be followed here too, by its trials' events; for now there are only single runs.
+How a batch is followed stands in `runctl.batch_follow`.
 """
 
 from __future__ import annotations

@@ -20,11 +20,12 @@ from rund.model.run import Run, Setup, Spec
 from rund.model.space import Optimizer, Space
 from rund.model.status import Status
 from rund.operations.batch_assign import assign_batch, updated_space
-from rund.operations.batch_rows import BatchRows, rows_to_json
+from rund.operations.batch_rows import BatchRows, rows_from_json, rows_to_json, updated_rows
 from rund.operations.stored import operation_from_json
 from rund.store.cleaning import remove_garbage
 from rund.store.reader import Reader
 from rund.store.transaction import Transaction
+from rund.threads import in_thread
 
 
 class ChangedError(Exception):
@@ -164,12 +165,13 @@ def _present(reader: Reader, batch_id: str) -> _Present:
 
 async def _wanted(context: Context, present: _Present, params: RestartParams, taken: Taken | None) -> _Wanted:
     before = present.batch.prototype
-    setup, operation, space = present.run.spec.setup, present.operation, before.space
+    setup, operation, space, rows = present.run.spec.setup, present.operation, before.space, before.rows
     if taken is not None:
         operation = taken.operation
         space = updated_space(operation, space, setup.given)
+        rows = None if rows is None else await in_thread(_updated, present.operation, operation, rows)
     given = await read_given(params.args, params.flags, params.rows, params.cwd or present.operation.cwd)
-    rows = before.rows if given.rows is None else rows_to_json(given.rows)
+    rows = rows if given.rows is None else rows_to_json(given.rows)
     assigned = assign_batch(
         operation,
         given.assignments,
@@ -198,6 +200,10 @@ async def _wanted(context: Context, present: _Present, params: RestartParams, ta
         environment=environment,
         generated=generated,
     )
+
+
+def _updated(before: Operation, operation: Operation, rows: str) -> str:
+    return rows_to_json(updated_rows(before, operation, rows_from_json(rows)))
 
 
 def _renewed(before: Prototype, space: Space, rows: str | None, params: RestartParams) -> Prototype:

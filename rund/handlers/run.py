@@ -100,6 +100,8 @@ async def _run(context: Context, call: Call[RunParams]) -> Reply:
     def change(transaction: Transaction) -> Reply:
         if prototype is None or generated is None:
             return _make(context, transaction, params, (taken, environment_text), Spec(setup=setup, flags=fixed))
+        if params.needed and _same_batch(transaction, found.operation, prototype, params) is not None:
+            raise ChangedError  # another client was faster: its batch is restarted
         if not params.dry_run:
             add_contents(context, transaction, setup, taken, environment_text)
         return make_batch(context, transaction, call, taken, (setup, prototype, generated))
@@ -188,7 +190,7 @@ def _as_restart(call: Call[RunParams], batch: Run) -> Call[RestartParams]:
         dry_run=params.dry_run,
         stage=params.stage,
         slots=params.slots,
-        priority=params.priority,
+        priority=params.priority or None,
         jobs=params.jobs,
         retries=params.retries or None,
         fail_fast=params.fail_fast or None,

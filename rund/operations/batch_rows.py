@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from rund.errors import InvalidError
 from rund.model.operation import FlagDef, Operation
 from rund.model.space import FlagSpace, Row, Space, space_values
 from rund.model.values import FlagValue
-from rund.operations.assign import check_required, passed_flag
+from rund.operations.assign import check_required, passed_flag, takes_any_flag
 from rund.operations.flag_functions import read_list, read_space
 from rund.operations.given import check_name, check_value, same_name
 
@@ -84,6 +84,17 @@ def assign_rows(
         except InvalidError as error:
             raise row_error(rows.where, number, error.message, error.field) from None
     return assigned
+
+
+def updated_rows(before: Operation, operation: Operation, rows: BatchRows) -> BatchRows:
+    """The rows of a batch for the new ``operation`` (``--update-source``): without the flags that only ``before`` has."""
+    if takes_any_flag(operation):
+        return rows
+    gone = {same_name(flag.name) for flag in before.flags} - {same_name(flag.name) for flag in operation.flags}
+    if not gone:
+        return rows
+    kept = [{name: value for name, value in row.items() if same_name(name) not in gone} for row in rows.rows]
+    return replace(rows, rows=kept)
 
 
 def rows_to_json(rows: BatchRows) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from runctl.client import Client
 
 from rund.model.values import trial_key
 from tests.process.batch_client import ECHO, NOTED, BatchClient, plan, raised
@@ -144,6 +146,31 @@ def test_run_needed_restarts_the_newest_equal_batch_with_needed(noted: BatchClie
         other = noted.done(noted.run("noted.py", *args, needed=True, **params))
         assert other["run"]["id"] not in (older["run"]["id"], newer["run"]["id"])
         assert len(other["plan"]["created"]) == 2
+
+
+def test_several_clients_that_need_the_same_at_once_get_one_batch(noted: BatchClient) -> None:
+    def run_needed(_: int) -> str:
+        with Client(noted.machine.env, start=False) as client:
+            asked = {"env": noted.machine.env, "cwd": str(noted.machine.project), "needed": True, "stage": True}
+            return str(client.call("run", operation="noted.py", args=["x=[1,2,3]"], **asked)["run"]["id"])
+
+    with ThreadPoolExecutor(6) as clients:
+        batches = set(clients.map(run_needed, range(6)))
+    assert len(batches) == 1
+    assert noted.attrs(*batches)["trial_count"] == 3
+
+
+def test_run_needed_leaves_the_options_that_it_does_not_name(noted: BatchClient) -> None:
+    made = noted.done(noted.run("noted.py", "x=[1,2]", priority=5, jobs=1, retries=2, fail_fast=True))
+    batch = made["run"]["id"]
+    before = noted.call("show", run=batch)
+    again = noted.done(noted.run("noted.py", "x=[1,2]", needed=True))
+    after = noted.call("show", run=batch)
+    assert again["run"]["id"] == batch
+    assert (before["priority"], before["batch_options"]["jobs"]) == (5, 1)
+    assert [after[name] for name in ("priority", "slots", "batch_options")] == [
+        before[name] for name in ("priority", "slots", "batch_options")
+    ]
 
 
 def test_a_batch_that_needs_nothing_shows_its_times_as_they_were(noted: BatchClient) -> None:

@@ -65,6 +65,20 @@ def test_a_flag_that_is_gone_is_ignored_and_one_never_given_takes_its_new_defaul
     assert broken.values(batch, "x", "y", "z") == [(1, 2, 4), (2, 2, 4)]
 
 
+def test_a_column_of_the_rows_that_is_no_flag_any_more_is_left_out(broken: BatchClient) -> None:
+    options = "import argparse\np = argparse.ArgumentParser()\np.add_argument('--x', type=int, default=1)\n"
+    broken.script("train.py", f"{options}p.add_argument('--y', type=int)\nprint(p.parse_args())\n")
+    made = broken.done(broken.run("train.py", rows=[{"x": 1, "y": 2}, {"x": 2, "y": 3}]))
+    batch = made["run"]["id"]
+    broken.script("train.py", f"{options}print(p.parse_args())\n")
+    updated = broken.done(broken.restart(batch, update_source=True))
+    assert updated["plan"] == plan(restarted=made["trials"])
+    again = broken.done(broken.restart(batch))
+    assert again["plan"] == plan(restarted=made["trials"]), "it is remembered"
+    assert broken.statuses(batch) == ["completed"] * 2
+    assert [each["flags"] for each in broken.trials(batch)] == [{"x": 1}, {"x": 2}]
+
+
 def test_trials_that_still_wait_take_the_new_source_and_flags(broken: BatchClient) -> None:
     broken.call("pause")
     made = broken.run("train.py", "x=[1,2]")
