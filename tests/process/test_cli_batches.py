@@ -269,16 +269,22 @@ def test_hundreds_of_short_trials_are_all_shown_once(echo: Machine) -> None:
     assert sorted(again.stdout.splitlines()) == sorted(result.stdout.splitlines())
 
 
-def test_a_batch_says_when_the_daemon_is_gone(served: Machine) -> None:
-    served.script("slow.py", SLOW)
+def test_a_batch_is_followed_on_when_its_daemon_is_gone_and_another_comes(served: Machine) -> None:
+    served.script(
+        "slow.py",
+        "import os, time\nn = 0\nprint('begun', n)\ngo = os.environ['RUND_HOME'] + '/../go'\n"
+        "while not os.path.exists(go):\n    time.sleep(0.01)\n",
+    )
+    served.env["RUNCTL_NO_START"] = "1"  # the next daemon is this test's, however long it takes
     following = served.popen("run", "slow.py", "n=[1,2]", "--jobs", "1")
     assert following.stdout is not None
     assert following.stdout.readline() == "begun 1\n"
     served.kill()
-    _, said = following.communicate(timeout=DEADLINE)
-    assert following.returncode == 3
-    assert "the daemon is gone; batch " in said.splitlines()[-1]
     served.start()
+    (served.folder / "go").touch()
+    wrote, said = following.communicate(timeout=120)
+    assert following.returncode == 0, said
+    assert "begun 2\n" in wrote
 
 
 def test_logs_of_a_batch_are_those_of_its_trials(echo: Machine) -> None:
