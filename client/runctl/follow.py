@@ -1,4 +1,4 @@
-"""Follows a single run or a trial to its end: says what happens on standard error, copies its output to standard output.
+"""Follows a single run to its end: says what happens on standard error, copies its output to standard output.
 
 Following ends when the run is neither running nor pending, also across restarts by others: a new attempt is followed.
 It polls, and never subscribes: whoever reads the output slowly must not have events pile up.

@@ -87,7 +87,7 @@ def assign_rows(
 
 
 def updated_rows(before: Operation, operation: Operation, rows: BatchRows) -> BatchRows:
-    """The rows of a batch for the new ``operation`` (``--update-source``): without the flags that only ``before`` has."""
+    """The rows of a batch for the new ``operation`` (``--update-source``), without flags that only ``before`` has."""
     if takes_any_flag(operation):
         return rows
     gone = {same_name(flag.name) for flag in before.flags} - {same_name(flag.name) for flag in operation.flags}
