@@ -5,6 +5,7 @@ Rules: ``NAME=`` alone gives the flag its default back; a name is given once; ``
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from rund.model.values import MAX_DEPTH, MAX_INTEGER, MIN_INTEGER, FlagValue
 from rund.operations.fit import BatchValueError
 
 _MAX_NAME = 200
+_HALF = re.compile("[\ud800-\udfff]")  # a surrogate that is not one of a pair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,9 @@ def check_value(name: str, value: object, depth: int = 0) -> None:
     elif isinstance(value, str):
         if "\0" in value:
             raise InvalidError(f"{name}: a value cannot hold a null character", field=name)
+        if (half := _HALF.search(value)) is not None:
+            # JSON can spell it, and no message can carry it: one such value would spoil every list that it is in.
+            raise InvalidError(f"{name}: {half[0]!r} is half of a character: give the other half too", field=name)
     elif isinstance(value, int):
         if not MIN_INTEGER <= value <= MAX_INTEGER:
             raise InvalidError(f"{name}: the integer does not fit in 64 bits: give a float or a string", field=name)

@@ -38,6 +38,10 @@ def test_json_is_a_list_of_maps(tmp_path: Path):
     assert repr(rows.rows) == "[{'x': 1, 'y': [1, 2.5]}, {'x': '1', 'y': None, 'z': nan}]"
 
 
+def test_a_character_that_json_writes_in_two_halves_is_one(tmp_path: Path):
+    assert read(tmp_path, "t.json", '[{"x": "\\ud83d\\ude00"}]').rows == [{"x": "\U0001f600"}]
+
+
 def test_json_lines_are_a_map_each(tmp_path: Path):
     rows = read(tmp_path, "t.JSONL", '{"x": 1}\n\n{"x": true, "s": "\u2028"}\r\n')
     assert rows.rows == [{"x": 1}, {"x": True, "s": "\u2028"}]
@@ -77,6 +81,8 @@ def test_yaml_reads_words_as_the_command_line_does(tmp_path: Path, name: str):
         ("t.json", '{"x": 1}', "t.json: expected a list of maps"),
         ("t.json", '[{"x": 1}, [1]]', "t.json: row 2: expected a map of flags, got list"),
         ("t.json", '[{"x": {"y": 1}}]', "t.json: row 1: x: a flag's value is"),
+        ("t.json", '[{"x": 1}, {"x": ["a", "\\ud83d"]}]', "t.json: row 2: x: '\\ud83d' is half of a character"),
+        ("t.jsonl", '{"x": "a\\udcffb"}\n', "t.jsonl: row 1: x: '\\udcff' is half of a character"),
         ("t.json", '[{"x": 1, "x": 2}]', "t.json: it is not JSON: 'x' is given twice"),
         ("t.json", '[{"x": 1}', "t.json: it is not JSON: Expecting ',' delimiter: line 1 column 10"),
         ("t.json", "[" * 100_000, "t.json: it is nested too deep"),
