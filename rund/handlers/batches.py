@@ -9,7 +9,7 @@ from rund.api.params import RestartParams, RunParams
 from rund.engine.trials import optimizer_for
 from rund.errors import NotFoundError
 from rund.handlers.context import Call, Context, Reply
-from rund.handlers.flags import read_given
+from rund.handlers.flags import assign_given, read_given
 from rund.handlers.generating import Generated, generate_trials, shown_flags
 from rund.handlers.reconciling import Outcome, Reconciliation, apply_plan, outcome_of, plan_of
 from rund.handlers.replies import batch_reply
@@ -19,7 +19,7 @@ from rund.model.operation import Operation
 from rund.model.run import Run, Setup, Spec
 from rund.model.space import Optimizer, Space
 from rund.model.status import Status
-from rund.operations.batch_assign import assign_batch, updated_space
+from rund.operations.batch_assign import updated_space
 from rund.operations.batch_rows import BatchRows, rows_from_json, rows_to_json, updated_rows
 from rund.operations.stored import operation_from_json
 from rund.store.cleaning import remove_garbage
@@ -172,13 +172,8 @@ async def _wanted(context: Context, present: _Present, params: RestartParams, ta
         rows = None if rows is None else await in_thread(_updated, present.operation, operation, rows)
     given = await read_given(params.args, params.flags, params.rows, params.cwd or present.operation.cwd)
     rows = rows if given.rows is None else rows_to_json(given.rows)
-    assigned = assign_batch(
-        operation,
-        given.assignments,
-        base=space,
-        given=setup.given,
-        force=params.force_flags,
-        has_rows=rows is not None,
+    assigned = await assign_given(
+        operation, given, base=space, before=setup.given, force=params.force_flags, has_rows=rows is not None
     )
     environment = json.dumps(read_environment(params.env or {})) if params.update_env else None
     prototype = _renewed(before, assigned.space, rows, params)

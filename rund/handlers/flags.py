@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rund.errors import InvalidError
+from rund.model.operation import Operation
+from rund.model.space import Space
 from rund.operations.assign import Assignment, read_args, read_typed
+from rund.operations.batch_assign import BatchAssigned, assign_batch
 from rund.operations.batch_files import read_batch_file, split_batch_file
 from rund.operations.batch_rows import BatchRows, check_rows
 from rund.threads import in_thread
@@ -33,8 +37,19 @@ async def read_given(args: list[str], flags: dict[str, Any], rows: list[dict[str
         raise InvalidError("rows: give either rows or a file, not both", field="rows")
     given = read_args(others) if args else read_typed(flags)
     if rows is not None:
-        return GivenFlags(assignments=given, rows=check_rows(rows, "rows"))
+        return GivenFlags(assignments=given, rows=await in_thread(check_rows, rows, "rows"))
     if file is None:
         return GivenFlags(assignments=given, rows=None)
     path = Path(cwd) / file
     return GivenFlags(assignments=given, rows=await in_thread(read_batch_file, path))
+
+
+async def assign_given(
+    operation: Operation, given: GivenFlags, *, base: Space | None, before: frozenset[str], force: bool, has_rows: bool
+) -> BatchAssigned:
+    """The space that ``operation`` is run with, as `assign_batch` says; ``before`` are the flags given before.
+
+    In a thread: ``logspace[0:1:1000000]`` is computed for half a minute, and all other clients would wait.
+    """
+    assign = partial(assign_batch, base=base, given=before, force=force, has_rows=has_rows)
+    return await in_thread(assign, operation, given.assignments)

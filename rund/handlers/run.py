@@ -12,7 +12,7 @@ from rund.engine import lifecycle
 from rund.errors import InvalidError, NotFoundError
 from rund.handlers.batches import ChangedError, make_batch, prototype_of, restart_batch
 from rund.handlers.context import Call, Context, Reply
-from rund.handlers.flags import read_given
+from rund.handlers.flags import assign_given, read_given
 from rund.handlers.generating import generate_trials, shown_flags
 from rund.handlers.replies import single_reply
 from rund.handlers.taking import (
@@ -29,7 +29,6 @@ from rund.model.event import EventKind
 from rund.model.operation import Operation
 from rund.model.run import Run, Setup, Spec
 from rund.model.status import Status
-from rund.operations.batch_assign import assign_batch
 from rund.operations.inputs import find_inputs
 from rund.operations.stored import operation_from_json, operation_to_json
 from rund.operations.stored_space import space_to_json
@@ -56,11 +55,11 @@ async def _run(context: Context, call: Call[RunParams]) -> Reply:
     environment = read_environment(params.env)
     found = await find(params.operation, Path(params.cwd), environment)
     given = await read_given(params.args, params.flags, params.rows, params.cwd)
-    assigned = assign_batch(
+    assigned = await assign_given(
         found.operation,
-        given.assignments,
+        given,
         base=None,
-        given=frozenset(),
+        before=frozenset(),
         force=params.force_flags,
         has_rows=given.rows is not None,
     )
