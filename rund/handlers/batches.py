@@ -168,7 +168,7 @@ async def _wanted(context: Context, present: _Present, params: RestartParams, ta
     setup, operation, space, rows = present.run.spec.setup, present.operation, before.space, before.rows
     if taken is not None:
         operation = taken.operation
-        space = updated_space(operation, space, setup.given)
+        space = updated_space(present.operation, operation, space, setup.given)
         rows = None if rows is None else await in_thread(_updated, present.operation, operation, rows)
     given = await read_given(params.args, params.flags, params.rows, params.cwd or present.operation.cwd)
     rows = rows if given.rows is None else rows_to_json(given.rows)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -23,6 +25,7 @@ from rund.store.bulk_changes import NewTrials
 from rund.store.codec import flags_key, read_flags
 from rund.store.transaction import Transaction
 
+Operations = Callable[[str], Operation]  # from a digest
 _NAMED = 3  # live runs that an error names
 
 
@@ -208,13 +211,14 @@ def _known(transaction: Transaction, rows: list[TrialRow], wanted: Reconciliatio
     known: list[Known[bytes]] = []
     operation = wanted.batch.spec.setup.operation
     others = transaction.flags_of([row.id for row in rows if row.setup.operation != operation])
+    operation_of = cache(lambda digest: operation_from_json(transaction.operation(digest)))
     for row in rows:
         key = row.flags_key
         if row.requeued:
-            key = _requeued_key(transaction, _run(transaction, row.id), wanted)
+            key = _requeued_key(operation_of, _run(transaction, row.id), wanted)
         elif row.id in others:
             had = _readable(transaction, row.id, others[row.id])
-            flags = _flags_in(transaction, Spec(setup=row.setup, flags=had), wanted)
+            flags = None if had is None else _flags_in(operation_of, Spec(setup=row.setup, flags=had), wanted)
             key = _own_key(row.id) if flags is None else flags_key(flags)
         known.append(
             Known(
@@ -229,18 +233,19 @@ def _known(transaction: Transaction, rows: list[TrialRow], wanted: Reconciliatio
     return known
 
 
-def _readable(transaction: Transaction, run_id: str, text: str) -> Flags:
-    """The flags of a run; of a damaged one what can be read, and it is noted."""
+def _readable(transaction: Transaction, run_id: str, text: str) -> Flags | None:
+    """The flags of a run; None if they are damaged: that is noted, and nothing generated is like it."""
     try:
         return read_flags(text)
     except (ValueError, TypeError):
-        return _run(transaction, run_id).spec.flags
+        _run(transaction, run_id)
+        return None
 
 
-def _requeued_key(transaction: Transaction, run: Run, wanted: Reconciliation) -> bytes:
+def _requeued_key(operation_of: Operations, run: Run, wanted: Reconciliation) -> bytes:
     """The key of a run that is being stopped and then runs again: none that is generated, if with other flags then."""
-    now = _flags_in(transaction, run.spec, wanted)
-    then = now if run.next_spec is None else _flags_in(transaction, run.next_spec, wanted)
+    now = _flags_in(operation_of, run.spec, wanted)
+    then = now if run.next_spec is None else _flags_in(operation_of, run.next_spec, wanted)
     if now is None or then is None or trial_key(now) != trial_key(then):
         return _own_key(run.id)
     return flags_key(now)
@@ -251,15 +256,15 @@ def _own_key(run_id: str) -> bytes:
     return run_id.encode()
 
 
-def _flags_in(transaction: Transaction, spec: Spec, wanted: Reconciliation) -> Flags | None:
+def _flags_in(operation_of: Operations, spec: Spec, wanted: Reconciliation) -> Flags | None:
     """The flags of ``spec`` in terms of the batch's operation; None: no trial of that can be like it."""
     present = wanted.batch.spec.setup
     if spec.setup.operation == present.operation:
         return spec.flags
+    its = operation_of(spec.setup.operation)
     if spec.setup.taken <= present.taken:
-        return flags_in(wanted.operation, spec.flags)
-    newer = operation_from_json(transaction.operation(spec.setup.operation))
-    return flags_before(wanted.operation, spec.flags, newer)
+        return flags_in(wanted.operation, spec.flags, its)
+    return flags_before(wanted.operation, spec.flags, its)
 
 
 def _busy(batch: Run, live: tuple[str, ...]) -> str:

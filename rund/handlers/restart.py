@@ -125,8 +125,8 @@ def _wanted(
     setup, flags = present.setup, present.flags
     operation = operation_from_json(transaction.operation(setup.operation))
     if taken is not None:
+        flags = updated_flags(operation, taken.operation, flags, setup.given)
         operation = taken.operation
-        flags = updated_flags(operation, flags, setup.given)
     setup = with_contents(setup, taken, environment, last_event=transaction.last_event())
     try:
         assigned = assign_flags(

@@ -11,6 +11,7 @@ from rund.model.values import FlagValue
 from rund.operations.assign import assign_values, check_required, takes_any_flag
 from rund.operations.flag_functions import fit_space, read_list, read_space
 from rund.operations.given import Assignment, same_name
+from rund.operations.update import undeclared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +46,11 @@ def assign_batch(
     return BatchAssigned(space=space, given=names, is_batch=bool(space.varying))
 
 
-def updated_space(operation: Operation, space: Space, given: frozenset[str]) -> Space:
-    """The space of a batch of the new ``operation`` (``--update-source``): its defaults, and what the user gave.
+def updated_space(before: Operation, operation: Operation, space: Space, given: frozenset[str]) -> Space:
+    """The space of a batch of ``before`` as one of the new ``operation`` (``--update-source``).
 
-    Flags that it no longer has are dropped.  Raises `InvalidError`, naming the flag, for a given value that no longer
-    fits.
+    That is its defaults, and what the user gave.  Flags that it no longer has are dropped; those that ``before`` did
+    not know either stay.  Raises `InvalidError`, naming the flag, for a given value that no longer fits.
     """
     kept = {name: value for name, value in space_values(space).items() if name in given}
     if takes_any_flag(operation):
@@ -59,7 +60,7 @@ def updated_space(operation: Operation, space: Space, given: frozenset[str]) -> 
         flag.name: fit_space(flag, by_name[same_name(flag.name)]) if same_name(flag.name) in by_name else flag.default
         for flag in operation.flags
     }
-    return space_of(updated)
+    return space_of(updated | undeclared(operation, undeclared(before, kept)))
 
 
 def _read(flag: FlagDef, assignment: Assignment) -> FlagValue | FlagSpace:

@@ -79,6 +79,24 @@ def test_a_column_of_the_rows_that_is_no_flag_any_more_is_left_out(broken: Batch
     assert [each["flags"] for each in broken.trials(batch)] == [{"x": 1}, {"x": 2}]
 
 
+@pytest.mark.parametrize("in_rows", [False, True])
+def test_flags_that_were_forced_stay_and_trials_are_matched_by_them(broken: BatchClient, *, in_rows: bool) -> None:
+    options = "import argparse\np = argparse.ArgumentParser()\np.add_argument('--x', type=int, default=1)\n"
+    broken.script("train.py", f"{options}print(p.parse_known_args())\n")
+    grid = [{"x": x, "forced": forced} for forced in (3, 4) for x in (1, 2)]
+    given = {"rows": grid} if in_rows else {"flags": {"x": [1, 2], "forced": [3, 4]}}
+    made = broken.done(broken.run("train.py", force_flags=True, **given))
+    batch = made["run"]["id"]
+    broken.script("train.py", f"{options}p.add_argument('--w', type=int, default=0)\nprint(p.parse_known_args())\n")
+    needed = broken.done(broken.restart(batch, update_source=True, needed=True))
+    assert needed["plan"] == plan(skipped=made["trials"])
+    again = broken.done(broken.restart(batch, update_source=True))
+    assert again["plan"] == plan(restarted=made["trials"])
+    assert [{"w": 0, **each} for each in grid] == [each["flags"] for each in broken.trials(batch)]
+    alone = broken.done(broken.restart(made["trials"][0], update_source=True, needed=True))
+    assert alone["plan"] == plan(skipped=made["trials"][:1])
+
+
 def test_trials_that_still_wait_take_the_new_source_and_flags(broken: BatchClient) -> None:
     broken.call("pause")
     made = broken.run("train.py", "x=[1,2]")

@@ -115,14 +115,14 @@ def test_a_new_operation_keeps_what_was_given_and_takes_its_own_defaults():
         FlagDef(name="x", type=FlagType.INT, default=9, passing=Passing.LITERAL),
         FlagDef(name="z", type=FlagType.STR, default="new", passing=Passing.LITERAL),
     )
-    assert space_values(updated_space(newer, first.space, first.given)) == {
+    assert space_values(updated_space(ECHO, newer, first.space, first.given)) == {
         "w": 5,
         "x": Choices(values=(1.0, 2.0)),
         "z": "new",
     }
     ints = operation(FlagDef(name="x", type=FlagType.INT, declared=True, option="--x"))
     with pytest.raises(InvalidError, match=r"^x: expected an integer"):
-        updated_space(ints, first.space, first.given)
+        updated_space(ECHO, ints, first.space, first.given)
 
 
 SCALARS = st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False) | st.text("abc", min_size=1)

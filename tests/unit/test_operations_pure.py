@@ -14,7 +14,7 @@ from rund.model.values import Flags, format_value, value_key
 from rund.operations.hints import missing_file
 from rund.operations.scalars import read_scalars
 from rund.operations.stored import operation_from_json, operation_to_json
-from rund.operations.update import flags_in, same_flags, updated_flags
+from rund.operations.update import flags_before, flags_in, same_flags, updated_flags
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(),
@@ -109,11 +109,14 @@ NEW = operation(
 )
 
 
+OLD = operation(FlagDef(name="lr"), FlagDef(name="batch-size"), FlagDef(name="gone"))
+
+
 def test_flags_never_given_take_their_new_defaults_and_gone_ones_are_dropped():
     old: Flags = {"lr": 0.1, "batch-size": 4, "gone": 1}
-    assert updated_flags(NEW, old, {"batch-size", "gone"}) == {"lr": 0.5, "batch_size": 4, "added": "new"}
+    assert updated_flags(OLD, NEW, old, {"batch-size", "gone"}) == {"lr": 0.5, "batch_size": 4, "added": "new"}
     with pytest.raises(InvalidError, match=r"^lr: "):
-        updated_flags(NEW, {"lr": "fast"}, {"lr"})
+        updated_flags(OLD, NEW, {"lr": "fast"}, {"lr"})
 
 
 def test_a_run_matches_as_if_it_had_the_new_defaults():
@@ -127,12 +130,28 @@ def test_a_run_matches_as_if_it_had_the_new_defaults():
 
 def test_an_executable_that_takes_any_flag_keeps_those_given():
     program = Operation(name="p", kind=OperationKind.EXECUTABLE, entry="/p", project_dir="/", cwd="/", target="p")
-    assert updated_flags(program, {"a": 1, "b": 2}, {"b"}) == {"b": 2}
+    assert updated_flags(OLD, program, {"a": 1, "b": 2}, {"b"}) == {"b": 2}
+
+
+def test_what_the_older_operation_was_made_to_pass_stays_and_what_it_had_itself_goes():
+    old: Flags = {"batch-size": 4, "gone": 1, "forced": 2, "added": "mine"}
+    defaults: Flags = {"lr": 0.5, "batch_size": 8, "added": "new"}
+    assert updated_flags(OLD, NEW, old, set(old)) == {**defaults, "batch_size": 4, "added": "mine", "forced": 2}
+    assert flags_in(NEW, {"forced": 2, "gone": 1}, OLD) == {**defaults, "forced": 2}
+    assert flags_before(OLD, {"lr": 0.5, "forced": 2}, NEW) == {
+        "lr": 0.5,
+        "batch-size": None,
+        "gone": None,
+        "forced": 2,
+    }
+    assert flags_before(OLD, {"lr": 0.5, "added": "mine"}, NEW) is None
+    program = Operation(name="p", kind=OperationKind.EXECUTABLE, entry="/p", project_dir="/", cwd="/", target="p")
+    assert updated_flags(program, NEW, {"any": 1, "lr": 0.1}, {"any", "lr"}) == {**defaults, "lr": 0.1}
 
 
 def test_flags_are_told_in_the_terms_of_another_operation():
-    assert flags_in(NEW, {"batch-size": 4, "gone": 1, "lr": 0.5}) == {
+    assert flags_in(NEW, {"batch-size": 4, "gone": 1, "lr": 0.5}, OLD) == {
         flag.name: {"lr": 0.5, "batch_size": 4}.get(flag.name, flag.default) for flag in NEW.flags
     }
     program = Operation(name="go", kind=OperationKind.EXECUTABLE, entry="go", project_dir="/", cwd="/", target="/go")
-    assert flags_in(program, {"any": 1}) == {"any": 1}
+    assert flags_in(program, {"any": 1}, OLD) == {"any": 1}
