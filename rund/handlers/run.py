@@ -29,6 +29,7 @@ from rund.model.event import EventKind
 from rund.model.operation import Operation
 from rund.model.run import Run, Setup, Spec
 from rund.model.status import Status
+from rund.operations.batch_rows import same_rows
 from rund.operations.inputs import find_inputs
 from rund.operations.stored import operation_from_json, operation_to_json
 from rund.operations.stored_space import space_to_json
@@ -165,8 +166,8 @@ def _same_batch(reader: Reader, operation: Operation, prototype: Prototype, para
         if (
             _is_same(operation, reader, batch)
             and space_to_json(other.space, texts=False) == wanted
-            and (other.rows, other.optimizer, other.max_trials)
-            == (prototype.rows, prototype.optimizer, prototype.max_trials)
+            and same_rows(other.rows, prototype.rows)
+            and (other.optimizer, other.max_trials) == (prototype.optimizer, prototype.max_trials)
             and params.random_seed in (None, batch.spec.setup.random_seed)
         ):
             return batch

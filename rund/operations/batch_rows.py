@@ -21,6 +21,7 @@ from rund.operations.flag_functions import read_list, read_space
 from rund.operations.given import check_name, check_value, same_name
 
 MAX_ROWS: Final = 1_000_000
+_WHERE: Final = ',"where":'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +107,14 @@ def rows_to_json(rows: BatchRows) -> str:
 def rows_from_json(text: str) -> BatchRows:
     """The rows that `rows_to_json` wrote."""
     return BatchRows(**json.loads(text))
+
+
+def same_rows(one: str | None, other: str | None) -> bool:
+    """Whether these texts of `rows_to_json` hold the same rows, whatever the file is named; None: of no file."""
+    if one is None or other is None:
+        return one is other
+    # The name stands last, and a quotation mark in it is escaped.
+    return one.rpartition(_WHERE)[0] == other.rpartition(_WHERE)[0]
 
 
 def _check_names(names: tuple[object, ...]) -> None:

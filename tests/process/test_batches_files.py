@@ -52,6 +52,15 @@ def test_a_flag_given_with_the_file_at_first_holds_too(noted: BatchClient) -> No
     assert noted.done(noted.restart(batch, needed=True))["plan"] == plan(skipped=made["trials"])
 
 
+def test_run_needed_knows_the_batch_by_its_rows_and_not_by_the_name_of_its_file(noted: BatchClient) -> None:
+    made = noted.done(noted.run("noted.py", "@rows.json"))
+    noted.script('"where":.json', FILES["rows.json"])
+    assert noted.done(noted.run("noted.py", '@./"where":.json', needed=True))["plan"] == plan(skipped=made["trials"])
+    noted.script("rows.json", FILES["rows.json"].replace("6", "6.0"))
+    other = noted.run("noted.py", "@rows.json", needed=True, stage=True)
+    assert len(other["plan"]["created"]) == len(made["trials"])
+
+
 def test_another_file_replaces_the_rows(noted: BatchClient) -> None:
     made = noted.done(noted.run("noted.py", "@rows.csv"))
     batch = made["run"]["id"]

@@ -94,7 +94,11 @@ COMMANDS = {
             SLOTS,
             PRIORITY,
             STAGE,
-            Option("--needed", meaning="do nothing if a completed run with the same flags and source is there"),
+            Option(
+                "--needed",
+                meaning="do nothing if a completed run with the same flags and source is there; restart an equal batch"
+                " with --needed",
+            ),
             OPTIMIZER,
             Option("--max-trials", value="N", kind=WHOLE, meaning="of a batch: no more than N trials"),
             Option("--jobs", value="N", kind=WHOLE, meaning="of a batch: no more than N trials at once"),
