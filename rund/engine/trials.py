@@ -32,11 +32,12 @@ def optimizer_for(space: Space, explicit: Optimizer | None, *, rows: bool = Fals
     """
     if explicit is Optimizer.RANDOM and rows:
         raise InvalidError(
-            "optimizer: random search does not go with a file of trials: leave --optimizer out", field="optimizer"
+            "optimizer: random search does not go with a file of trials: take --optimizer grid", field="optimizer"
         )
     if explicit is Optimizer.RANDOM and not space.varying:
         raise InvalidError(
-            "optimizer: random search has nothing to draw: give a flag a list or a range, such as NAME=[0.1:0.9]",
+            "optimizer: random search has nothing to draw: give a flag a list or a range, such as NAME=[0.1:0.9],"
+            " or take --optimizer grid",
             field="optimizer",
         )
     if explicit is not None:

@@ -17,7 +17,8 @@ from rund.model.batch import Batch, Prototype
 from rund.model.run import Attempt, Run, Setup, Spec
 from rund.model.space import Space
 from rund.model.status import ENDED, Status
-from rund.model.values import FlagValue
+from rund.model.values import Flags, FlagValue
+from rund.store.codec import dump, flags_key
 from rund.store.migrate import migrate
 from rund.store.transaction import Transaction
 
@@ -179,12 +180,14 @@ def test_queued(histories: list[list[Step]], setup: int) -> None:
         batch = replace(has.batch, spec=Spec(setup=has.setups[setup], flags={}))
         has.store.save_run(batch)
         places = [(number + 3, known.run.id) for number, known in enumerate(runs) if is_ready(known.run)]
+        changed: dict[str, Flags] = {run_id: {"x": "changed"} for _, run_id in places[::2]}
+        has.store.set_flags((dump(flags), flags_key(flags), run_id) for run_id, flags in changed.items())
         has.store.queue_trials(batch, places, NOW, first=100)
         at = {run_id: position for position, run_id in places}
 
         def queued(known: Known) -> Run:
             position = at[known.run.id]
-            spec = Spec(setup=has.setups[setup], flags=known.run.spec.flags)
+            spec = Spec(setup=has.setups[setup], flags=changed.get(known.run.id, known.run.spec.flags))
             waiting = lifecycle.queue(known.run, spec, now=NOW, place=100 + position)
             return replace(waiting, batch=BATCH, position=position)
 

@@ -173,6 +173,16 @@ def test_run_needed_leaves_the_options_that_it_does_not_name(noted: BatchClient)
     ]
 
 
+@pytest.mark.parametrize("change", [{"args": ["x=1"]}, {"rows": [{"x": 1}]}])
+def test_a_batch_that_remembers_random_search_says_how_to_leave_it(noted: BatchClient, change: dict[str, Any]) -> None:
+    made = noted.run("noted.py", "x=[1,2]", optimizer="random", max_trials=3, stage=True)
+    batch = made["run"]["id"]
+    refused = raised(lambda: noted.call("restart", run=batch, **change))
+    assert "take --optimizer grid" in str(refused)
+    grid = noted.call("restart", run=batch, stage=True, optimizer="grid", **change)
+    assert (len(grid["trials"]), grid["run"]["optimizer"]) == (1 if "args" in change else 2, "grid")
+
+
 def test_a_batch_that_needs_nothing_shows_its_times_as_they_were(noted: BatchClient) -> None:
     made = noted.done(noted.run("noted.py", "x=[1,2]"))
     before = noted.attrs(made["run"]["id"])
