@@ -20,6 +20,7 @@ from rund.server.listener import Listener, listen, remove
 
 # A runtime folder goes with the user's last session, and a daemon that outlives it must be found again.
 _LOOK: Final = 5.0  # seconds between looks while something is amiss, or the system gives no watch
+_PAUSE: Final = 0.1  # seconds from opening it again to the next look: somebody may remove it all the time
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Door:
                     self._check_home()
                     if self._gone() and self._open_again():
                         tasks.start_soon(serve_clients, self._listener)
+                        await anyio.sleep(_PAUSE)
                     else:
                         await watch.changed(math.inf if self._is_found() else _LOOK)
         finally:

@@ -117,8 +117,10 @@ class Executor:
             return False
         self._starts_again = 0.0
         try:
-            with self._a_turn("claim"):
-                claims = await self._starts.claim()
+            with self._a_turn("look"):
+                due = await self._starts.are_due()
+            # No turn of the executor: it may wait behind long changes, and the thread that writes is watched by itself.
+            claims = await self._starts.claim() if due else Claims()
         except (FullError, InternalError) as error:
             self._back_off(error.message)
             return False
@@ -126,6 +128,8 @@ class Executor:
         return bool(claims.claimed)
 
     def _take(self, claims: Claims) -> None:
+        if self._full and not claims.full:
+            self._broker.ring()  # the bell of the commit that made room may have found it full still
         self._full = claims.full
         if claims.claimed:
             self._claimed += claims.claimed

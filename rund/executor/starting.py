@@ -29,7 +29,7 @@ from rund.store.reader import Reader
 from rund.store.store import Store
 from rund.store.transaction import Transaction
 
-_STARTS: Final = 64  # at most this many intents in one transaction
+STARTS: Final = 64  # at most this many intents in one transaction
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 
 
@@ -66,10 +66,12 @@ class Starts:
         self._hands = Worker("rund-folders")
         self.closing = False  # start nothing from now on
 
+    async def are_due(self) -> bool:
+        """Whether anything may start now."""
+        return await self._store.read(self._startable)
+
     async def claim(self) -> Claims:
-        """Record the intent to start what may start now; nothing, if nothing may."""
-        if not await self._store.read(self._startable):
-            return Claims()
+        """Record the intent to start what may start now."""
         return await self._store.write(self.claim_in)
 
     async def submit(self, claimed: Sequence[Claimed]) -> dict[str, Outcome]:
@@ -97,7 +99,7 @@ class Starts:
         if transaction.paused() or transaction.short or self.closing:
             return Claims()
         running, used = transaction.in_use()
-        chosen = self._chosen(transaction, running=running, used=used, limit=_STARTS)
+        chosen = self._chosen(transaction, running=running, used=used, limit=STARTS)
         claimed = tuple(self._claimed(transaction, run) for run in chosen)
         starts: dict[str | None, list[str]] = {}
         for before, each in zip(chosen, claimed, strict=True):

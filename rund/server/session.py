@@ -142,8 +142,9 @@ class Session:
         """Decode and answer the large message that is whole, while no other client's is."""
         asking = Asking(self, self._connection.holds)
         await self._has_read()
-        with self._account.holding(Held.ANSWERED, self._connection.holds):
-            async with self._gate.large_message():
+        async with self._gate.large_message():
+            # Only now: until it is decoded it is no more than its bytes, which are counted already.
+            with self._account.holding(Held.ANSWERED, self._connection.holds):
                 for _ in self._connection.decode():
                     await anyio.lowlevel.checkpoint()
                 message = self._connection.next_message()

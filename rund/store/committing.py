@@ -72,9 +72,13 @@ class Committer:
             self._note(FULL)
 
     def carry_out(self, group: Sequence[Asked]) -> bool:
-        """Carry out ``group``; each has its result or error then.  Answers whether anything has changed."""
+        """Carry out ``group``; each has its result or error then.
+
+        Answers whether anything has changed, or a fault is over: then what waited for its end can go on.
+        """
+        fault = self.fault
         try:
-            return self._carry_out(self._admitted(group))
+            changed = self._carry_out(self._admitted(group))
         except Exception as error:  # noqa: BLE001 - logged, told, and nobody waits for ever
             # Not even a roll-back was possible: the connection is given up, and the next group has a new one.
             _log.exception("the store could not be written")
@@ -82,6 +86,7 @@ class Committer:
                 asked.error = asked.error or InternalError(f"the store could not be written ({error})")
             self._give_up()
             return False
+        return changed or (fault is not None and self.fault is None)
 
     def look_again(self) -> bool:
         """Whether the fault that there was is over."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
 import socket
+import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -54,21 +57,35 @@ def test_without_descriptors_clients_are_told_and_trials_wait_until_there_are_so
 
 
 @pytest.fixture
-def other_user(machine: Machine) -> list[str | Path]:
+def other_user(machine: Machine) -> Iterator[list[str | Path]]:
     """What is put before a command for its processes to count as those of a user who has no others, and is no root."""
     _require("setpriv", "prlimit")
     if os.geteuid() != 0:
         pytest.skip("only root may start processes that count as another user's")
-    number = next((number for number in range(2, 100) if _is_a_user(number) and not _has_processes(number)), None)
-    if number is None:
-        pytest.skip("every user of this machine has processes")
-    # Files stay root's, the count of processes is the other's: and whoever may exceed limits is not bound by them.
-    return [
-        "setpriv",
-        f"--ruid={number}",
-        "--bounding-set=-sys_resource,-sys_admin",
-        "--inh-caps=-sys_resource,-sys_admin",
-    ]
+    with ExitStack() as stack:
+        numbers = (number for number in range(2, 100) if _is_a_user(number) and not _has_processes(number))
+        number = next((number for number in numbers if _takes(number, stack)), None)
+        if number is None:
+            pytest.skip("every user of this machine has processes")
+        # Files stay root's, the count of processes is the other's: and whoever may exceed limits is not bound by them.
+        yield [
+            "setpriv",
+            f"--ruid={number}",
+            "--bounding-set=-sys_resource,-sys_admin",
+            "--inh-caps=-sys_resource,-sys_admin",
+        ]
+        machine.close()  # before another copy of this test may have the user
+
+
+def _takes(number: int, stack: ExitStack) -> bool:
+    """Whether no other copy of this test has the user ``number``, until ``stack`` is closed."""
+    lock = os.open(f"{tempfile.gettempdir()}/rund-test-user-{number}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    stack.callback(os.close, lock)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def test_without_processes_trials_wait_until_there_are_some(machine: Machine, other_user: list[str | Path]) -> None:

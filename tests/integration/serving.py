@@ -95,8 +95,8 @@ class SmallAnswerer:
         await self.gate(gate).wait()
         return gate
 
-    async def answer_change(self, _: Peer, gate: str) -> object:
-        """Begins a change and ends it when the gate is opened."""
+    async def answer_change(self, _: Peer, gate: str, padding: object = None) -> object:
+        """Begins a change, however large, and ends it when the gate is opened."""
         self.values.append("begun")
         self.gate("begun").set()
         await self.gate(gate).wait()

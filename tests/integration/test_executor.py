@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 import pytest
 
 from rund.broker import Broker
 from rund.engine import lifecycle
+from rund.engine.recover import Finding, Lost
+from rund.errors import InternalError
 from rund.executor.backend import State, Submission
 from rund.executor.executor import Executor
 from rund.executor.launch import Launcher
+from rund.executor.starting import STARTS
 from rund.model.operation import Operation, OperationKind
 from rund.model.run import Run
 from rund.model.status import Status
@@ -27,6 +31,7 @@ from tests.integration.conftest import AddRun
 pytestmark = pytest.mark.anyio
 
 PATIENCE = 60.0
+T = TypeVar("T")
 
 
 class RefusingBackend:
@@ -57,9 +62,64 @@ class RefusingBackend:
         raise AssertionError
 
 
+class EndingBackend(RefusingBackend):
+    """Takes all attempts; the first so many end together, and those that come after them run on."""
+
+    def __init__(self, ending: int = 1) -> None:
+        super().__init__()
+        self._ending = ending
+        self._all_came = anyio.Event()
+        self.some_came = anyio.Event()
+
+    async def submit(self, attempts: Sequence[Submission]) -> dict[str, str]:
+        self.submitted += attempts
+        if len(self.submitted) >= self._ending:
+            self._all_came.set()
+        self.some_came.set()
+        return {}
+
+    async def ended(self) -> dict[str, Finding]:  # type: ignore[override]
+        await self._all_came.wait()
+        self._all_came = anyio.Event()
+        ending, self._ending = self._ending, len(self.submitted) + 1_000_000
+        return {attempt.token: Lost(reason="lost") for attempt in self.submitted[:ending]}
+
+    async def until(self, count: int) -> None:
+        """Wait until so many have been submitted."""
+        while len(self.submitted) < count:
+            await self.some_came.wait()
+            self.some_came = anyio.Event()
+
+
+class FailingOnceStore(Store):
+    """A store the disk of which fails at the first end."""
+
+    failed = False
+
+    async def write(self, change: Callable[[Transaction], T], *, urgent: bool = False) -> T:
+        if urgent and not self.failed:
+            self.failed = True
+            raise InternalError("the disk failed while this was written: nothing was changed; try again")
+        return await super().write(change, urgent=urgent)
+
+
+class BusyStore(Store):
+    """A store whose thread that writes is busy with another change when the first start is to be recorded."""
+
+    def __init__(self, directories: Directories, committed: Callable[[], None]) -> None:
+        super().__init__(directories, committed)
+        self.waits, self.goes_on, self.is_busy = anyio.Event(), anyio.Event(), False
+
+    async def write(self, change: Callable[[Transaction], T], *, urgent: bool = False) -> T:
+        if self.is_busy:
+            self.waits.set()
+            await self.goes_on.wait()
+        return await super().write(change, urgent=urgent)
+
+
 @asynccontextmanager
-async def open_store(directories: Directories, broker: Broker) -> AsyncIterator[Store]:
-    store = Store(directories, broker.ring)
+async def open_store(directories: Directories, broker: Broker, kind: type[Store] = Store) -> AsyncIterator[Store]:
+    store = kind(directories, broker.ring)
     try:
         yield store
     finally:
@@ -101,3 +161,61 @@ async def test_an_attempt_that_never_ran_leaves_nothing_and_its_run_waits_and_st
         assert run is not None
         assert (run.status, run.attempts, run.starts) == (Status.RUNNING, 1, 2)
         assert await store.read(lambda reader: reader.garbage(10)) == []
+
+
+async def test_what_waits_starts_also_when_the_end_that_made_room_was_written_at_the_second_attempt(
+    directories: Directories, add_run: AddRun
+) -> None:
+    broker, backend = Broker(), EndingBackend()
+    async with open_store(directories, broker, FailingOnceStore) as store:
+        launcher = Launcher(directories, socket="/nowhere", grace=1.0, slots=1, output_limit=0)
+        executor = Executor(store, backend, broker, launcher, slots=1, most=10)
+        await store.write(lambda transaction: queue_all(transaction, add_run, 2))
+        await run_until_submitted(executor, backend, 2)
+        assert isinstance(store, FailingOnceStore)
+        assert store.failed
+
+
+async def test_more_ends_at_once_than_starts_in_one_transaction_leave_no_slot_empty(
+    directories: Directories, add_run: AddRun
+) -> None:
+    slots = STARTS + 10
+    broker, backend = Broker(), EndingBackend(slots)
+    async with open_store(directories, broker) as store:
+        launcher = Launcher(directories, socket="/nowhere", grace=1.0, slots=slots, output_limit=0)
+        executor = Executor(store, backend, broker, launcher, slots=slots, most=2 * slots)
+        await store.write(lambda transaction: queue_all(transaction, add_run, 2 * slots))
+        await run_until_submitted(executor, backend, 2 * slots)
+
+
+async def test_starts_that_wait_for_a_long_change_are_no_turn_that_hangs(
+    directories: Directories, add_run: AddRun
+) -> None:
+    broker, backend = Broker(), EndingBackend(2)
+    async with open_store(directories, broker, BusyStore) as store:
+        assert isinstance(store, BusyStore)
+        launcher = Launcher(directories, socket="/nowhere", grace=1.0, slots=1, output_limit=0)
+        executor = Executor(store, backend, broker, launcher, slots=1, most=10)
+        await store.write(lambda transaction: queue_all(transaction, add_run, 1))
+        store.is_busy = True
+        with anyio.fail_after(PATIENCE):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(executor.run)
+                await store.waits.wait()
+                assert executor.turn() == 0.0
+                store.goes_on.set()
+                await backend.until(1)
+                tasks.cancel_scope.cancel()
+
+
+def queue_all(transaction: Transaction, add_run: AddRun, count: int) -> None:
+    for number in range(count):
+        pending(transaction, add_run(transaction, number))
+
+
+async def run_until_submitted(executor: Executor, backend: EndingBackend, count: int) -> None:
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(executor.run)
+            await backend.until(count)
+            tasks.cancel_scope.cancel()

@@ -287,3 +287,21 @@ def test_what_was_refused_is_gone_when_it_is_answered(served: Served) -> None:
             assert [reference() for reference in served.answerer.refusals] == [None] * 5
     finally:
         gc.enable()
+
+
+def test_a_large_message_that_waits_for_another_counts_no_more_than_its_bytes(tmp_path: Path) -> None:
+    padding = [1] * 100_000  # takes 6.5 MB when it is decoded
+    with (
+        serving(tmp_path / "socket", held_bytes=10_000_000) as served,
+        served.client() as first,
+        served.client() as second,
+        served.client() as other,
+    ):
+        first.send("change", gate="go", padding=padding)
+        other.call("pass", gate="begun")
+        second.send("change", gate="go", padding=padding)
+        for value in range(1000):  # meanwhile it is read, a piece at a time
+            other.call("append", value=value)
+        other.call("open", gate="go")
+        assert first.response().error is None
+        assert second.response().error is None

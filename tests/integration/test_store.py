@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import sqlite3
 from dataclasses import replace
@@ -15,10 +16,12 @@ from rund.errors import AmbiguousError, BusyError, FullError, InternalError, Not
 from rund.model.event import EventKind
 from rund.model.status import Status
 from rund.store.cleaning import clean_up, note_leftovers, remove_garbage
+from rund.store.committing import Asked, Committer
 from rund.store.directories import Directories
 from rund.store.listing import RunFilter
 from rund.store.migrate import migrations
 from rund.store.reader import Reader
+from rund.store.reserve import Reserve
 from rund.store.store import Store, prepare
 from rund.store.transaction import Transaction
 from tests.integration.conftest import AddRun
@@ -117,6 +120,19 @@ async def test_the_bell_rings_after_a_change_and_not_after_a_look(directories: D
     await store.write(lambda transaction: add_run(transaction, 1))
     assert rung(bell)
     await store.close()
+
+
+async def test_the_end_of_a_fault_is_told_also_when_nothing_has_changed(directories: Directories) -> None:
+    committer = Committer(directories, Reserve(directories.reserve))
+    nothing = Asked(lambda _: None, asyncio.get_running_loop().create_future(), urgent=False)
+    try:
+        assert not committer.carry_out([nothing])
+        committer.fault = "the disk was full a moment ago"
+        assert committer.carry_out([nothing]), "who waits for room is woken"
+        assert committer.fault is None
+        assert not committer.carry_out([nothing])
+    finally:
+        committer.close()
 
 
 async def test_the_runs_of_a_page_go_on_where_the_last_ended(directories: Directories, add_run: AddRun) -> None:

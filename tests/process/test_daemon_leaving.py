@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -29,8 +30,11 @@ def stubborn(served: Machine) -> str:
 
 def fork_server(daemon: subprocess.Popen[bytes]) -> int:
     """The daemon's only child."""
-    threads = Path(f"/proc/{daemon.pid}/task").iterdir()
-    [child] = [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
+    children: list[int] = []
+    for thread in Path(f"/proc/{daemon.pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+            children += map(int, (thread / "children").read_text().split())
+    [child] = children
     return child
 
 

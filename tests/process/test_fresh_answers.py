@@ -31,15 +31,14 @@ def test_no_reader_sees_what_is_older_than_an_acknowledged_change(served: Machin
             label: str = client.call("list")["runs"][0]["label"]
             return label
 
-        def read(look: Callable[[], str]) -> int:
-            """Looks until all changes are made; answers how often."""
-            looks = seen = 0
-            while not done.is_set():
+        def read(look: Callable[[], str]) -> None:
+            """Looks until all changes are made, and once more."""
+            seen, over = 0, False
+            while not over:
+                over = done.is_set()
                 least = max(seen, acknowledged[0])
                 seen = int(look())
                 assert seen >= least
-                looks += 1
-            return looks
 
         client.call("set", runs=[run], label="0")
         readers = [pool.submit(read, look) for look in (label_of_show, label_of_list) * (READERS // 2)]
@@ -50,7 +49,8 @@ def test_no_reader_sees_what_is_older_than_an_acknowledged_change(served: Machin
                 assert label_of_list() == label_of_show() == str(number)
         finally:
             done.set()
-        assert all(reader.result() > 0 for reader in readers)
+        for reader in readers:
+            reader.result()
 
 
 def test_what_the_executor_changes_is_seen_by_who_asked_before(served: Machine) -> None:
