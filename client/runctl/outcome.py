@@ -10,12 +10,29 @@ from runctl.screen import described, put, put_json, say, short
 TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import TracebackType
     from typing import Any
 
     from runctl.answers import RunAnswer
     from runctl.arguments import Arguments
     from runctl.connection import Connection
     from rund.api.results import RunMap
+
+
+class Asked:
+    """Around what asks for a change and awaits the answer: Ctrl-C says that the change may be made all the same."""
+
+    def __init__(self, arguments: Arguments) -> None:
+        self._changes = not (arguments.flag("dry-run") or arguments.flag("print-trials"))
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is KeyboardInterrupt and self._changes:
+            say("Interrupted before the daemon had answered: it may do it all the same, `runctl list` shows it then")
 
 
 def carry_on(arguments: Arguments, daemon: Connection, answer: RunAnswer, last: int) -> int:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from runctl.command import main
 
+from rund.errors import InvalidError
 from tests.integration.fake_daemon import ID, PATIENCE, FakeDaemon, Story, a_plan, fake_daemon
 
 RUNNING = "Running 6d0f7a11: echo.py (x=1.0, y=2, z=a)\n"
@@ -249,6 +251,35 @@ def test_ctrl_c_detaches_and_stops_nothing(daemon: FakeDaemon, tmp_path: Path) -
     )
     assert "stop" not in daemon.methods()
     story.tell(status="completed")
+
+
+@pytest.mark.parametrize("command", [["run", "echo.py"], ["restart", "6d0f"]])
+def test_ctrl_c_before_the_answer_says_that_it_may_be_done(
+    daemon: FakeDaemon, tmp_path: Path, command: list[str]
+) -> None:
+    asked, over = threading.Event(), threading.Event()
+
+    def answer(**_: Any) -> Any:
+        asked.set()
+        over.wait(PATIENCE)
+        raise InvalidError("it took too long")
+
+    daemon.answers |= {"run": answer, "restart": answer}
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import sys; from runctl.command import main; sys.exit(main())", *command],
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        env=dict(os.environ),
+    )
+    with process:
+        assert asked.wait(PATIENCE)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
+    over.set()
+    assert process.returncode == 130
+    assert err.decode() == (
+        "Interrupted before the daemon had answered: it may do it all the same, `runctl list` shows it then\n"
+    )
 
 
 def test_a_daemon_that_goes_tells_how_to_come_back(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]) -> None:

@@ -167,6 +167,16 @@ def test_a_staged_batch_says_how_to_start_it_and_starts(echo: Machine) -> None:
     assert echo.json("list")["runs"] == []
 
 
+def test_show_of_a_trial_names_its_batch(echo: Machine) -> None:
+    echo.ctl("run", "echo.py", "x=[1.0,2.0]", check=True)
+    batch = batch_of(echo)
+    first, second = trials_of(echo, batch)
+    assert f"batch       {batch}" in echo.ctl("show", first, check=True).stdout.splitlines()
+    assert "batch " not in echo.ctl("show", batch, check=True).stdout
+    echo.ctl("restart", batch, "x=1.0", "--needed", check=True)
+    assert f"batch       none; {batch} made it" in echo.ctl("show", second, check=True).stdout.splitlines()
+
+
 def test_detached_it_prints_the_id_alone(echo: Machine) -> None:
     result = echo.ctl("run", "echo.py", *GRID, "-d", check=True)
     assert result.stdout == batch_of(echo) + "\n"

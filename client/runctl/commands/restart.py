@@ -18,7 +18,7 @@ from runctl.commands.run import (
     working_folder,
 )
 from runctl.failures import UsageError
-from runctl.outcome import carry_on
+from runctl.outcome import Asked, carry_on
 from runctl.reach import reach_for
 from runctl.rows import split_rows
 
@@ -31,31 +31,33 @@ def restart(arguments: Arguments) -> int:
     update_env = arguments.flag("update-env")
     with reach_for(arguments) as daemon:
         before = daemon.send("events")
-        restarted = daemon.send(
-            "restart",
-            run=arguments.words[0],
-            args=args,
-            rows=rows,
-            cwd=working_folder(),
-            env=client_environment() if update_env else None,
-            random_seed=arguments.number("random-seed"),
-            slots=arguments.number("slots"),
-            priority=arguments.number("priority"),
-            needed=arguments.flag("needed"),
-            dry_run=arguments.flag("dry-run"),
-            stage=arguments.flag("stage"),
-            clean=arguments.flag("clean"),
-            update_source=arguments.flag("update-source"),
-            update_env=update_env,
-            force_flags=arguments.flag("force-flags"),
-            optimizer=arguments.text("optimizer"),
-            max_trials=arguments.bound("max-trials"),
-            jobs=arguments.bound("jobs"),
-            retries=arguments.number("retries"),
-            fail_fast=True if arguments.flag("fail-fast") else False if arguments.flag("no-fail-fast") else None,
-        )
-        last = daemon.answer(before)["last"]
-        return carry_on(arguments, daemon, daemon.answer(restarted), last)
+        with Asked(arguments):
+            restarted = daemon.send(
+                "restart",
+                run=arguments.words[0],
+                args=args,
+                rows=rows,
+                cwd=working_folder(),
+                env=client_environment() if update_env else None,
+                random_seed=arguments.number("random-seed"),
+                slots=arguments.number("slots"),
+                priority=arguments.number("priority"),
+                needed=arguments.flag("needed"),
+                dry_run=arguments.flag("dry-run"),
+                stage=arguments.flag("stage"),
+                clean=arguments.flag("clean"),
+                update_source=arguments.flag("update-source"),
+                update_env=update_env,
+                force_flags=arguments.flag("force-flags"),
+                optimizer=arguments.text("optimizer"),
+                max_trials=arguments.bound("max-trials"),
+                jobs=arguments.bound("jobs"),
+                retries=arguments.number("retries"),
+                fail_fast=True if arguments.flag("fail-fast") else False if arguments.flag("no-fail-fast") else None,
+            )
+            last = daemon.answer(before)["last"]
+            answer = daemon.answer(restarted)
+        return carry_on(arguments, daemon, answer, last)
 
 
 COMMANDS = {

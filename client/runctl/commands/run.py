@@ -7,7 +7,7 @@ import sys
 
 from runctl.arguments import WHOLE, Arguments, Command, Option
 from runctl.environment import interpreter_folder, sent_environment
-from runctl.outcome import carry_on
+from runctl.outcome import Asked, carry_on
 from runctl.reach import reach_for
 from runctl.rows import split_rows
 
@@ -17,31 +17,33 @@ def run(arguments: Arguments) -> int:
     args, rows = split_rows(arguments.words[1:])
     with reach_for(arguments) as daemon:
         before = daemon.send("events")
-        made = daemon.send(
-            "run",
-            operation=arguments.words[0],
-            args=args,
-            rows=rows,
-            cwd=working_folder(),
-            env=client_environment(),
-            label=arguments.text("label"),
-            tags=arguments.many("tag"),
-            inputs=arguments.many("input"),
-            random_seed=arguments.number("random-seed"),
-            slots=arguments.number("slots"),
-            priority=arguments.number("priority"),
-            stage=arguments.flag("stage"),
-            needed=arguments.flag("needed"),
-            dry_run=arguments.flag("dry-run") or arguments.flag("print-trials"),
-            force_flags=arguments.flag("force-flags"),
-            optimizer=arguments.text("optimizer"),
-            max_trials=arguments.number("max-trials"),
-            jobs=arguments.number("jobs"),
-            retries=arguments.number("retries"),
-            fail_fast=arguments.flag("fail-fast"),
-        )
-        last = daemon.answer(before)["last"]
-        return carry_on(arguments, daemon, daemon.answer(made), last)
+        with Asked(arguments):
+            made = daemon.send(
+                "run",
+                operation=arguments.words[0],
+                args=args,
+                rows=rows,
+                cwd=working_folder(),
+                env=client_environment(),
+                label=arguments.text("label"),
+                tags=arguments.many("tag"),
+                inputs=arguments.many("input"),
+                random_seed=arguments.number("random-seed"),
+                slots=arguments.number("slots"),
+                priority=arguments.number("priority"),
+                stage=arguments.flag("stage"),
+                needed=arguments.flag("needed"),
+                dry_run=arguments.flag("dry-run") or arguments.flag("print-trials"),
+                force_flags=arguments.flag("force-flags"),
+                optimizer=arguments.text("optimizer"),
+                max_trials=arguments.number("max-trials"),
+                jobs=arguments.number("jobs"),
+                retries=arguments.number("retries"),
+                fail_fast=arguments.flag("fail-fast"),
+            )
+            last = daemon.answer(before)["last"]
+            answer = daemon.answer(made)
+        return carry_on(arguments, daemon, answer, last)
 
 
 def working_folder() -> str:

@@ -6,7 +6,7 @@ from runctl.arguments import Arguments, Command, Option
 from runctl.batch_page import SHOWN, batch_facts, trial_lines
 from runctl.failures import DONE
 from runctl.reach import reach_for
-from runctl.screen import plain, put, put_json
+from runctl.screen import plain, put, put_json, short
 from runctl.times import duration, second, size
 from rund.model.values import format_batch_flags, format_flags, format_value
 
@@ -55,6 +55,7 @@ def _facts(run: RunMap, answer: ShowAnswer) -> Iterator[tuple[str, str | None]]:
     yield "status", f"{run['status']}: {run['reason']}" if run["reason"] else run["status"]
     if answer["batch_options"] is not None:
         yield from batch_facts(run, answer["batch_options"])  # type: ignore[arg-type]  # what has options is a batch
+    yield "batch", _batch(run)
     yield "waits for", answer["waits_for"]
     yield "hint", answer["hint"]
     yield "label", run["label"]
@@ -65,6 +66,13 @@ def _facts(run: RunMap, answer: ShowAnswer) -> Iterator[tuple[str, str | None]]:
         yield "stopped", f"{second(ended)}  (after {duration(ended - began)})"
     yield "seed", str(run["random_seed"])
     yield "directory", run["dir"]
+
+
+def _batch(run: RunMap) -> str | None:
+    """The batch whose trial it is or was; None for a run that no batch has made."""
+    if run["batch"] is not None:
+        return short(run["batch"])
+    return None if run["made_by"] is None else f"none; {short(run['made_by'])} made it"
 
 
 def _block(title: str, lines: list[str]) -> Iterator[str]:
