@@ -262,7 +262,10 @@ class _Follower:
             return
         for run in self._daemon.call("list", status=["pending"], **listed)["runs"]:
             why = self._show(run["id"])["waits_for"]
-            self._display.say(f"Pending trial {short(run['id'])}: {why or 'waits for a slot'}")
+            if why is None:  # it waits for nothing but its start, now
+                self._told_why = False
+            else:
+                self._display.say(f"Pending trial {short(run['id'])}: {why}")
 
     def _end(self) -> int:
         self._finish([each for each in self._shown if each.is_over])

@@ -55,8 +55,7 @@ def _follow(daemon: Connection, run: RunMap, last: int, copied: int) -> int:
             awaited = run["attempts"] + (run["status"] == "pending")
             changed, last = _wait_for_event(daemon, run["id"], last, _PATIENCE if told else _SOON)
             if not (changed or told):
-                _say_why_it_waits(_look(daemon, run["id"]))
-                told = True
+                told = _say_why_it_waits(_look(daemon, run["id"]))
         else:
             return _report_end(daemon, run, awaited)
         run = _look(daemon, run["id"])["run"]
@@ -92,9 +91,13 @@ def _wait_for_event(daemon: Connection, run_id: str, last: int, timeout: float) 
     return changed, answer["last"]
 
 
-def _say_why_it_waits(seen: ShowAnswer) -> None:
+def _say_why_it_waits(seen: ShowAnswer) -> bool:
+    """Whether there is nothing more to say; of a run that waits for nothing but its start there may be, later."""
     name = short(seen["run"]["id"])
     if seen["run"]["status"] == "pending":
-        say(f"Pending {name}: {seen['waits_for'] or 'waits for a slot'}")
+        if seen["waits_for"] is None:
+            return False
+        say(f"Pending {name}: {seen['waits_for']}")
     elif seen["run"]["reason"] == "stopping":
         say(f"Pending {name}: it is being stopped first")
+    return True

@@ -47,8 +47,8 @@ def short_wait(run: Run, *, paused: bool, batch_full: bool) -> str:
     return "waits for a slot" if slots == 1 else f"waits for {slots} slots"
 
 
-def waits_for(run: Run, *, slots: int, used: int, paused: bool, ahead: int, jobs: int | None = None) -> str:
-    """What a pending run waits for, in words.
+def waits_for(run: Run, *, slots: int, used: int, paused: bool, ahead: int, jobs: int | None = None) -> str | None:
+    """What a pending run waits for, in words; None: for nothing but its start.
 
     ``ahead`` runs stand before it; ``jobs``: its batch runs so many trials now, as many as it may.
     """
@@ -57,6 +57,8 @@ def waits_for(run: Run, *, slots: int, used: int, paused: bool, ahead: int, jobs
     if jobs is not None:
         return f"waits for its batch, which runs {jobs} {'trial' if jobs == 1 else 'trials'} at once (--jobs)"
     wanted = min(run.spec.setup.slots, slots)
+    if ahead == 0 and used + wanted <= slots:
+        return None
     what = "a slot" if wanted == 1 else f"{wanted} slots"
     before = "" if ahead == 0 else f", after {ahead} {'run' if ahead == 1 else 'runs'}"
     return f"waits for {what}: {used} of {slots} are taken{before}"

@@ -82,6 +82,27 @@ def test_a_run_that_does_not_complete_gives_its_own_status_and_says_why(
     assert capsys.readouterr().err == RUNNING + line + "give --input data.csv\n"
 
 
+def test_of_a_run_that_waits_for_nothing_but_its_start_nothing_is_said(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    story = Story(daemon)
+    makes(daemon, story, created=[ID])
+    shows, seen = daemon.answers["show"], 0
+
+    def start_when_looked_at(**params: Any) -> Any:
+        nonlocal seen
+        seen += 1
+        answer = shows(**params)
+        if seen == 2:  # it has been pending for a while
+            story.tell(status="running", attempts=1, output=b"out\n")
+            story.tell(status="completed")
+        return answer
+
+    daemon.answers["show"] = start_when_looked_at
+    assert main(["run", "echo.py"]) == 0
+    assert capsys.readouterr().err == RUNNING
+
+
 def test_a_run_that_waits_says_for_what_and_once(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]) -> None:
     story = Story(daemon)
     makes(daemon, story, created=[ID])
@@ -257,6 +278,7 @@ def test_ctrl_c_detaches_and_stops_nothing(daemon: FakeDaemon, tmp_path: Path) -
 def test_ctrl_c_before_the_answer_says_that_it_may_be_done(
     daemon: FakeDaemon, tmp_path: Path, command: list[str]
 ) -> None:
+    Story(daemon)
     asked, over = threading.Event(), threading.Event()
 
     def answer(**_: Any) -> Any:
@@ -276,7 +298,7 @@ def test_ctrl_c_before_the_answer_says_that_it_may_be_done(
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=PATIENCE)
     over.set()
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert err.decode() == (
         "Interrupted before the daemon had answered: it may do it all the same, `runctl list` shows it then\n"
     )

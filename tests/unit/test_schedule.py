@@ -57,12 +57,16 @@ def test_what_a_pending_run_waits_for_is_told() -> None:
     run = pending(1)
     assert waits_for(run, slots=4, used=4, paused=False, ahead=0) == "waits for a slot: 4 of 4 are taken"
     assert waits_for(run, slots=4, used=4, paused=False, ahead=1).endswith("after 1 run")
+    assert waits_for(run, slots=4, used=3, paused=False, ahead=0) is None, "it is about to start"
+    assert waits_for(run, slots=4, used=3, paused=False, ahead=1) == "waits for a slot: 3 of 4 are taken, after 1 run"
     assert waits_for(run, slots=4, used=4, paused=True, ahead=0).startswith("paused")
     assert short_wait(run, paused=True, batch_full=True) == "paused"
     assert short_wait(run, paused=False, batch_full=True) == "waits for its batch"
     assert short_wait(run, paused=False, batch_full=False) == "waits for a slot"
     assert waits_for(run, slots=4, used=1, paused=False, ahead=0, jobs=1).endswith("runs 1 trial at once (--jobs)")
     several = replace(run, spec=replace(run.spec, setup=replace(run.spec.setup, slots=2)))
+    assert waits_for(several, slots=4, used=3, paused=False, ahead=0) == "waits for 2 slots: 3 of 4 are taken"
+    assert waits_for(several, slots=4, used=2, paused=False, ahead=0) is None
     assert waits_for(several, slots=4, used=3, paused=False, ahead=2) == (
         "waits for 2 slots: 3 of 4 are taken, after 2 runs"
     )
