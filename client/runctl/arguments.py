@@ -200,10 +200,15 @@ def _take(option: Option, name: str, text: str | None, rest: Iterable[str], valu
     if option.many:
         values[option.key] = [*_listed(values.get(option.key)), text]
         return
+    if option.kind in (WHOLE, BOUND) and len(text) > _MOST_DIGITS and text.lstrip("+-").isdecimal():
+        raise UsageError(f"{name} takes a {option.kind} of {_MOST_DIGITS} digits at most")  # as a message can carry
     try:
         values[option.key] = _READERS[option.kind](text)
     except ValueError:
         raise UsageError(f"{name} takes a {option.kind}, not {text!r}") from None
+
+
+_MOST_DIGITS = 18
 
 
 def _bound(text: str) -> int | str:

@@ -69,6 +69,8 @@ def test_the_word_after_an_option_is_its_value_whatever_it_is(value: str) -> Non
         ((), "use: runctl try OPERATION"),
         (("x.py", "--label"), "--label needs a value: --label TEXT"),
         (("x.py", "-n", "many"), "-n takes a whole number, not 'many'"),
+        (("x.py", "-n", "9" * 23), "-n takes a whole number of 18 digits at most"),
+        (("x.py", "-n", "-" + "9" * 5000), "-n takes a whole number of 18 digits at most"),
         (("x.py", "--timeout", "soon"), "--timeout takes a number of seconds, not 'soon'"),
         (("x.py", "--detach=yes"), "--detach takes no value"),
         (("x.py", "--epochs=3"), "a flag of the operation is given as epochs=3"),
