@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from runctl.failures import NoDaemonError
+from runctl.failures import DaemonEndedError, NoDaemonError
 from rund.errors import InternalError, InvalidError, RundError, error_from_text
 from rund.protocol import (
     CLIENT,
@@ -114,9 +114,9 @@ class Exchange:
 
     def _closed(self) -> RundError:
         if self._stopped:
-            return NoDaemonError("the daemon was stopped: `runctl daemon start` starts it again")
+            return DaemonEndedError("the daemon was stopped: `runctl daemon start` starts it again")
         if self._farewell is None:
-            return NoDaemonError("the daemon has closed the connection: its log tells why")
+            return DaemonEndedError("the daemon has closed the connection: its log tells why")
         return error_from_text(self._farewell)
 
     def answered(self, number: int) -> bool:

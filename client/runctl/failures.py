@@ -33,6 +33,10 @@ class NoDaemonError(RundError):
     code = "no-daemon"
 
 
+class DaemonEndedError(NoDaemonError):
+    """The daemon has closed the connection: it ends, or was killed."""
+
+
 def exit_status(error: RundError) -> int:
     """The exit status that stands for ``error``."""
     return _EXITS.get(error.code, INCOMPLETE)

@@ -6,7 +6,7 @@ import os
 
 from runctl import places
 from runctl.connection import Connection, open_stream
-from runctl.failures import NoDaemonError
+from runctl.failures import DaemonEndedError, NoDaemonError
 from rund.errors import InvalidError
 
 TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
@@ -62,6 +62,8 @@ def connect(environ: Mapping[str, str], notice: Callable[[str], None] | None = N
             if environ.get("RUND_SOCKET"):
                 raise
             # It was found through a home that is a copy of its own: that one's daemon is another.
+        except DaemonEndedError:
+            continue  # it took the connection along as it ended
     return None
 
 

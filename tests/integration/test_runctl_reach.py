@@ -13,7 +13,7 @@ from runctl.command import main
 from runctl.failures import NoDaemonError
 from runctl.launch import launch
 from runctl.places import default_socket
-from runctl.reach import reach
+from runctl.reach import connect, reach
 
 from rund.errors import InvalidError
 from tests.integration.fake_daemon import fake_daemon
@@ -57,6 +57,15 @@ def test_a_socket_that_is_left_over_does_not_hide_the_default_one(tmp_path: Path
     with fake_daemon(default) as daemon:
         daemon.answers["hello"] = {}
         reach(environ, start=False).close()
+
+
+def test_a_daemon_that_ends_while_it_is_greeted_is_none_that_answers(tmp_path: Path) -> None:
+    environ = environ_of(tmp_path)
+    default = Path(default_socket(str(tmp_path), environ))
+    default.parent.mkdir(parents=True)
+    with fake_daemon(default) as daemon:
+        daemon.answers["hello"] = lambda **_: daemon.hang_up()
+        assert connect(environ) is None
 
 
 def test_a_path_longer_than_an_address_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

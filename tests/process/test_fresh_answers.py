@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from runctl.client import Client
 
@@ -54,11 +53,12 @@ def test_no_reader_sees_what_is_older_than_an_acknowledged_change(served: Machin
 
 
 def test_what_the_executor_changes_is_seen_by_who_asked_before(served: Machine) -> None:
-    served.script("gated.py", "import os, time\nx = 1\nwhile not os.path.exists('go'):\n    time.sleep(0.01)\n")
+    go = served.project / "go"
+    served.script("gated.py", f"import os, time\nx = 1\nwhile not os.path.exists({str(go)!r}):\n    time.sleep(0.01)\n")
     run = served.json("run", "-d", "gated.py")["run"]
     with Client(served.env, start=False) as client:
         served_until(client, run["id"], "running")
-        (Path(run["dir"]) / "go").touch()
+        go.touch()
         served_until(client, run["id"], "completed")
 
 
