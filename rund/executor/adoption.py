@@ -46,9 +46,9 @@ class Sighting:
         return isinstance(self.finding, Alive)
 
 
-def look(directory: Path, boot: str | None = None) -> Sighting:
-    """What the attempt in ``directory`` is now; whoever asks closes the pidfd.  ``boot`` as `read_facts` has it."""
-    facts = read_facts(directory, boot=boot)
+def look(directory: Path, boot: str | None = None, *, handed_over: bool = False) -> Sighting:
+    """What the attempt in ``directory`` is now; whoever asks closes the pidfd.  The rest is as `read_facts` has it."""
+    facts = read_facts(directory, boot=boot, handed_over=handed_over)
     finding = recover(facts)
     return Sighting(
         finding=finding,

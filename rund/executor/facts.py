@@ -4,7 +4,7 @@ Rules:
 
 - The locks are looked at before the records: a record that is missing after its writer was seen gone stays missing.
 - What cannot be told, also for want of descriptors or memory, counts as alive: whoever asks again later learns it.
-- A record that cannot be read is damaged, not missing.
+- A record that cannot be read is damaged, not missing; so is one that was removed, as far as that can be told.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 
 from rund.executor.framing import EXIT, OUTPUT, RECORD_SIZE, SHIM_LOCK, STARTED, TRIAL_LOCK, DamagedRecordError
 from rund.executor.locks import NotAFileError, boot_id, is_held, open_plain
+from rund.executor.processes import some_has_named
 from rund.executor.records import read_exit, read_start
 from rund.model.facts import AttemptFacts
 from rund.operations.scalars import read_scalars
@@ -32,11 +33,12 @@ class _CannotTellError(Exception):
     """A file could not be looked at now; the message says why."""
 
 
-def read_facts(directory: Path, *, boot: str | None = None) -> AttemptFacts:
+def read_facts(directory: Path, *, boot: str | None = None, handed_over: bool = False) -> AttemptFacts:
     """What attempt directory ``directory`` tells; not to be asked while the attempt is being submitted.
 
     ``boot`` is the boot id that was recorded with the intent.  It is needed for a daemon that died between the intent
     and the first file here: without it, an attempt that left nothing is not proven to be of this boot.
+    ``handed_over``: it is known that a shim was asked for, so that its lock must be here.
     """
     damaged: list[str] = []
     try:
@@ -48,6 +50,8 @@ def read_facts(directory: Path, *, boot: str | None = None) -> AttemptFacts:
         return AttemptFacts(
             shim_alive=True, trial_alive=True, started=None, exit=None, same_boot=False, damaged=(str(error),)
         )
+    if _are_removed(directory, handed_over=handed_over):
+        damaged.append(f"{SHIM_LOCK}: it was removed")
     if started is not None and exit_record is not None and started.token != exit_record.token:
         damaged.append(f"{EXIT}: it is of another attempt")
         exit_record = None
@@ -63,6 +67,14 @@ def read_facts(directory: Path, *, boot: str | None = None) -> AttemptFacts:
         scalars={} if shim_alive or exit_record is None else _scalars(directory / OUTPUT),
         damaged=tuple(damaged),
     )
+
+
+def _are_removed(directory: Path, *, handed_over: bool) -> bool:
+    """Whether records were here that are gone: else an attempt without any would be proven never to have run."""
+    if os.path.lexists(directory / SHIM_LOCK):
+        return False
+    # No two attempts have directories of one name.
+    return handed_over or some_has_named([f"/{directory.name}/{name}" for name in (SHIM_LOCK, TRIAL_LOCK)])
 
 
 def _held(path: Path, damaged: list[str]) -> bool:

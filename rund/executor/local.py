@@ -48,6 +48,7 @@ class _Watched:
     directory: Path
     grace: float  # seconds between SIGTERM and SIGKILL
     pidfd: int | None = None  # None: it is looked at by a task of its own
+    handed_over: bool = False  # it was seen alive: what it left cannot be nothing
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -190,15 +191,15 @@ class LocalBackend:
             _close(sighting.pidfd)
         return sighting
 
-    async def _look(self, directory: Path, boot: str | None) -> Sighting:
-        return await in_thread(look, directory, boot, limiter=self._looking)
+    async def _look(self, directory: Path, boot: str | None, *, handed_over: bool = False) -> Sighting:
+        return await in_thread(partial(look, directory, boot, handed_over=handed_over), limiter=self._looking)
 
     def _watch(self, token: str, directory: Path, grace: float, pidfd: int | None) -> None:
         watched = self._watched.setdefault(token, _Watched(directory=directory, grace=grace))
         if pidfd is None:
             self._tasks.start_soon(self._look_again, token, watched)
             return
-        watched.pidfd = pidfd
+        watched.pidfd, watched.handed_over = pidfd, True
         self._by_pidfd[pidfd] = token
         self._epoll.register(pidfd, select.EPOLLIN)
         if watched.stop.is_set():
@@ -248,11 +249,12 @@ class LocalBackend:
         pause = _LOOK_AGAIN[0]
         kill_at: float | None = None
         # What is watched was alive in this boot.
-        while (sighting := await self._look(watched.directory, boot_id())).alive:
+        while (sighting := await self._look(watched.directory, boot_id(), handed_over=watched.handed_over)).alive:
             if sighting.pidfd is not None:
                 self._watch(token, watched.directory, watched.grace, sighting.pidfd)
                 return
             if sighting.orphaned:
+                watched.handed_over = True
                 await self._bound_output(watched.directory)
                 if watched.stop.is_set():
                     kill_at = await self._stop_orphans(watched.directory, sighting.grace, kill_at)
@@ -290,7 +292,7 @@ class LocalBackend:
 
 
 def _look_at_each(directories: Sequence[Path]) -> list[Sighting]:
-    return [look(directory, boot_id()) for directory in directories]
+    return [look(directory, boot_id(), handed_over=True) for directory in directories]
 
 
 def _close(pidfd: int | None) -> None:

@@ -166,6 +166,22 @@ def has_open(pid: int, path: str) -> bool:
         return False
 
 
+def some_has_named(ends: Collection[str]) -> bool:
+    """Whether a process has a file open the path of which ends so, also if it was removed or moved since."""
+    # Nothing but names is read: what stands there now may be anything.
+    wanted = (*ends, *(f"{end} (deleted)" for end in ends))
+    return any(_has_named(pid, wanted) for pid in all_processes())
+
+
+def _has_named(pid: int, ends: tuple[str, ...]) -> bool:
+    found = False
+    with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                found = found or os.readlink(entry.path).endswith(ends)
+    return found
+
+
 def _is_file(link: str, wanted: os.stat_result, name: str) -> bool:
     try:
         # Its name first: to stat what a descriptor shows can hang on a network file system.

@@ -23,6 +23,11 @@ def test_an_empty_or_missing_directory_is_proven_to_be_of_this_boot_only_by_the_
         assert recover(read_facts(directory, boot=boot_id())) == NeverRan()
 
 
+def test_an_attempt_that_was_handed_over_and_left_nothing_is_lost(tmp_path: Path) -> None:
+    facts = read_facts(tmp_path / "missing", boot=boot_id(), handed_over=True)
+    assert recover(facts) == Lost(reason="lost: its records are damaged")
+
+
 def test_the_boot_is_told_by_the_lock_that_the_daemon_made(tmp_path: Path) -> None:
     os.close(hold_new(tmp_path / SHIM_LOCK, f"{boot_id()}\n".encode()))
     assert recover(read_facts(tmp_path)) == NeverRan()
