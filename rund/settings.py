@@ -17,9 +17,11 @@ from typing import Any, Final
 import platformdirs
 
 from rund.errors import InvalidError
+from rund.operations.regular_file import read_start
 
 APPLICATION: Final = "rund"
 _UNITS: Final = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_LARGEST_FILE: Final = 2**20  # bytes of config.toml
 _SMALLEST: Final = 2**20  # bytes; a limit below is more of a hindrance than of a help
 
 
@@ -178,13 +180,18 @@ def _socket(environ: Mapping[str, str], home: Path) -> tuple[Path, str]:
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        data = read_start(path, _LARGEST_FILE + 1)
+        content = tomllib.loads("" if data is None else data.decode())
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidError(f"{path} cannot be read: {error}") from None
+    except OSError as error:
+        raise InvalidError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from None
+    except UnicodeDecodeError as error:
+        raise InvalidError(f"{path} is not UTF-8: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise InvalidError(f"{path} is not TOML: {error}") from None
+    if data is None or len(data) > _LARGEST_FILE:
+        raise InvalidError(f"{path} is no file of settings: it is {'too large' if data else 'no regular file'}")
     known = [setting.name for setting in SETTINGS]
     for name in content:
         if name not in known:

@@ -31,7 +31,7 @@ def main(given: Sequence[str]) -> int:
     home, words = Path(given[0]), list(given[1:])
     strange = stranger(home)
     if strange is not None:
-        return _tell([strange], daemon=False, pid=None)
+        return _tell([strange, *_guarded("settings", _settings)], daemon=False, pid=None)
     there, pid = daemon_there(home)
     found: list[Finding] = []
     if words[:1] == ["restore"]:

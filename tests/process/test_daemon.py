@@ -166,6 +166,24 @@ def test_settings_have_values_and_origins_and_bad_ones_are_named(machine: Machin
         assert str(config) in line
 
 
+@pytest.mark.parametrize("what", ["fifo", "device", "folder", "large"])
+def test_settings_that_are_no_file_of_settings_are_refused_at_once(machine: Machine, what: str) -> None:
+    config = machine.folder / ".config" / "rund" / "config.toml"
+    config.parent.mkdir(parents=True)
+    if what == "fifo":
+        os.mkfifo(config)
+    elif what == "device":
+        config.symlink_to("/dev/zero")
+    elif what == "folder":
+        config.mkdir()
+    else:
+        config.write_bytes(b"#" * 2**21)
+    refused = subprocess.run([BIN / "rund"], env=machine.env, capture_output=True, text=True, timeout=60, check=False)
+    assert (refused.returncode, refused.stderr.count("\n")) == (78, 1)
+    assert f"{config} is no file of settings" in refused.stderr
+    assert "is no file of settings" in machine.ctl("doctor").stdout, "also before there is a home"
+
+
 def test_a_request_made_twice_is_carried_out_once_also_after_a_crash(machine: Machine) -> None:
     code = (
         "import os, runctl, sys\n"
