@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -21,7 +22,7 @@ def disk_findings(home: Path) -> list[Finding]:
     room = os.statvfs(home)
     free = room.f_bavail * room.f_frsize
     found = []
-    if error is not None:
+    if error is not None and (error.errno not in (errno.ENOSPC, errno.EDQUOT) or free >= _LITTLE):
         words = (error.strerror or str(error)).lower()
         found.append(wrong("disk", f"nothing can be written in {home}: {words}", "see `dmesg`, and mount it writable"))
     if free < _LITTLE:

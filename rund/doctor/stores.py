@@ -16,6 +16,10 @@ _OLD = 3 * DAY  # seconds
 
 def store_findings(directories: Directories, *, live: bool) -> list[Finding]:
     """What is found of the database; ``live``: a daemon uses it."""
+    if live and directories.database.exists() and not directories.log.exists():
+        # Not opened: that would make another log, and harm it.
+        what = f"the log {directories.log} was removed while a daemon uses it"
+        return [wrong("store", what, "`runctl daemon stop` writes what it held into the database; then look again")]
     damage = find_damage(directories, live=live)
     if damage is not None:
         todo = offer(directories, newest_backup(directories.backups))

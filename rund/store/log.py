@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from pathlib import Path
 from typing import Final
 
 from rund.store.directories import Directories
@@ -34,7 +35,9 @@ class Log:
         self._rows = connection.total_changes
         self._begun = self._rows
         self._commits = 0
+        self._inode = _inode(directories.log)
         self._bytes = 0  # of the file when it was copied last, if it was too large then
+        self._told = False  # that it was removed
         self._due = True  # the next commit is to have a new number
         self._numbered = False  # the open transaction has one
         self._unwritten = True  # the file does not have it yet
@@ -66,7 +69,8 @@ class Log:
     def copy_if_due(self) -> None:
         """Copy the log into the database where it has grown, as far as no reader needs it."""
         rows = self._connection.total_changes - self._rows
-        if self._commits < _COMMITS and rows < _ROWS and not self._too_large():
+        removed = self._removed()
+        if not removed and self._commits < _COMMITS and rows < _ROWS and not self._too_large():
             return
         self._commits, self._rows = 0, self._connection.total_changes
         try:
@@ -75,6 +79,14 @@ class Log:
             _log.warning("the log of the database cannot be copied into it just now: %s", error)
             copied = 1  # nobody knows
         self._due = self._due or copied > 0
+
+    def _removed(self) -> bool:
+        """Whether somebody removed or replaced the file: then what is written goes with this process."""
+        removed = self._inode is not None and _inode(self._file) != self._inode
+        if removed and not self._told:
+            _log.error("%s was removed: changes are copied into the database at once; start rund again", self._file)
+        self._told = removed
+        return removed
 
     def _too_large(self) -> bool:
         """Whether the file is too large, and was not copied at this size: a reader may hinder that it is begun anew."""
@@ -88,3 +100,10 @@ class Log:
         grown = size > self._bytes
         self._bytes = size
         return grown
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None

@@ -188,3 +188,21 @@ def test_large_changes_are_copied_before_the_log_is_large(tmp_path: Path, monkey
         sizes.append(home.directories.log.stat().st_size)
     assert 65_536 < max(sizes) < 3 * 65_536
     home.close()
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["removed", "replaced"])
+def test_a_log_that_is_removed_meanwhile_is_copied_at_the_next_commit(tmp_path: Path, *, again: bool) -> None:
+    home = Home(tmp_path / "home")
+    home.commit()
+    home.log.copy_if_due()
+    home.directories.log.unlink()
+    if again:
+        home.directories.log.touch(0o600)
+    for number in range(3):
+        home.commit()
+        home.log.copy_if_due()
+        left = home.killed(tmp_path / f"killed-{number}")
+        left.log.unlink(missing_ok=True)
+        assert find_damage(left) is None
+        assert kept(left) == home.answered
+    home.close()

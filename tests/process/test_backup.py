@@ -148,3 +148,18 @@ def test_a_backup_is_due_when_the_last_one_is_a_day_old() -> None:
     assert not is_due(backups(4.5 * DAY, 1 * DAY), now=5 * DAY, first_run=0.0)
     assert is_due(backups(4 * DAY, 3 * DAY), now=5 * DAY, first_run=0.0)
     assert is_due(backups(9 * DAY), now=5 * DAY, first_run=0.0), "made by a clock that was set back since"
+
+
+def test_a_log_removed_under_a_daemon_costs_no_answered_change(served: Machine) -> None:
+    served.script("one.py", "n = 1\n")
+    run = served.json("run", "one.py")["run"]["id"]
+    (served.home / "rund.db-wal").unlink()
+    refused = served.ctl("backup", str(served.folder / "copy.db"))
+    assert refused.returncode == 1
+    assert "was removed: start rund again" in refused.stderr
+    assert "rund.db-wal was removed while a daemon uses it" in served.ctl("doctor").stdout
+    served.ctl("label", run, "kept", check=True)
+    served.ctl("daemon", "stop", check=True)
+    served.daemons[-1].wait(60)
+    served.start()
+    assert served.json("show", run)["run"]["label"] == "kept"
