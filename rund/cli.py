@@ -42,6 +42,7 @@ def main() -> int:
     from rund.server.listener import inherited_listener
     from rund.server.turning_away import turn_all_away
     from rund.systemd import ServiceManager, take_environment
+    from rund.threads import is_short_of_threads
 
     given = take_environment(os.environ)
     listener = None
@@ -56,6 +57,10 @@ def main() -> int:
         refusal = error
     except OSError as error:
         refusal = InternalError(f"{error.strerror or error}: {error.filename or 'the home'}")
+    except RuntimeError as error:
+        if not is_short_of_threads(error):
+            raise
+        refusal = InternalError("no thread can be started: end some processes, or raise their limit (ulimit -u)")
     else:
         return 0
     print(f"rund: {refusal.message}", file=sys.stderr)  # noqa: T201 - what a person reads, not the log

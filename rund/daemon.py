@@ -6,7 +6,9 @@ import contextlib
 import ctypes
 import gc
 import logging
+import math
 import os
+import signal
 import sys
 import threading
 import uuid
@@ -189,8 +191,10 @@ def _end_in_time() -> None:
     """See that the process ends, whatever hangs: what was not written was not answered either."""
     timer = threading.Timer(_CLOSING, _give_up, kwargs={"status": UNWRITTEN})
     timer.daemon = True
-    with contextlib.suppress(RuntimeError):  # no thread can be started: then it ends as it can
+    try:
         timer.start()
+    except RuntimeError:  # no thread can be started: the system ends it then, and nobody is told why
+        signal.alarm(math.ceil(_CLOSING))
 
 
 def _give_up(*, status: int) -> None:

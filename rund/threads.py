@@ -13,6 +13,11 @@ Ts = TypeVarTuple("Ts")
 _RETRY: Final = (0.02, 1.0)  # seconds until it is tried again, at first and at most
 
 
+def is_short_of_threads(error: RuntimeError) -> bool:
+    """Whether an error says that no thread could be started: the interpreter has no other way to say so."""
+    return str(error) == "can't start new thread"
+
+
 async def in_thread(
     function: Callable[[*Ts], T],
     *args: *Ts,
@@ -25,8 +30,7 @@ async def in_thread(
         try:
             return await anyio.to_thread.run_sync(function, *args, limiter=limiter, abandon_on_cancel=abandon_on_cancel)
         except RuntimeError as error:
-            # It has not been called: the interpreter has no other way to say so.
-            if str(error) != "can't start new thread":
-                raise
+            if not is_short_of_threads(error):
+                raise  # what it has raised itself
         await anyio.sleep(pause)
         pause = min(2 * pause, _RETRY[1])

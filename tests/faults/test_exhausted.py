@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 import socket
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ import pytest
 from runctl.client import Client
 
 from rund.descriptors import share_out
-from tests.process.conftest import Machine, wait_until
+from tests.process.conftest import BIN, DEADLINE, Machine, wait_until
 
 WAIT = "import os, time\nx = 1\nwhile not os.path.exists('{folder}/go'):\n    time.sleep(0.05)\n"
 
@@ -107,6 +108,26 @@ def test_without_processes_trials_wait_until_there_are_some(machine: Machine, ot
         client.call("wait", runs=[batch])
         runs = client.call("list", batch=batch, limit=100)["runs"]
         assert [(run["status"], run["attempts"], run["reason"]) for run in runs] == [("completed", 1, None)] * 30
+
+
+def test_a_daemon_that_can_start_no_thread_says_so_in_one_line(machine: Machine, other_user: list[str | Path]) -> None:
+    command = [*other_user, *limited("nproc", 1), BIN / "rund"]
+    done = subprocess.run(command, env=machine.env, capture_output=True, text=True, timeout=DEADLINE, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("rund: no thread can be started"), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_daemon_that_waits_for_threads_as_it_starts_can_be_ended(
+    machine: Machine, other_user: list[str | Path]
+) -> None:
+    threads = 4  # with one more it would look into its store
+    daemon = subprocess.Popen([*other_user, *limited("nproc", threads), BIN / "rund"], env=machine.env)
+    machine.daemons.append(daemon)
+    tasks = Path(f"/proc/{daemon.pid}/task")
+    wait_until(lambda: daemon.poll() is not None or len(list(tasks.iterdir())) == threads)
+    daemon.terminate()
+    assert daemon.wait(DEADLINE) != 0
 
 
 def _is_a_user(number: int) -> bool:

@@ -77,7 +77,7 @@ def test_an_unfinished_message_is_dropped_at_its_deadline_however_it_trickles(se
                 continue
             except OSError:
                 break
-        assert 0.2 < time.monotonic() - begun < 10
+        assert 0.2 < time.monotonic() - begun < PATIENCE
     assert served.answerer.values == []
 
 
@@ -91,10 +91,11 @@ def test_a_client_that_is_idle_between_messages_is_never_dropped(served: Served)
 
 def test_each_message_has_its_own_deadline(tmp_path: Path) -> None:
     whole = encode_request(1, "append", [{"value": 1}])
-    with serving(tmp_path / "socket", unfinished_seconds=1.0) as served, served.client() as client:
+    with serving(tmp_path / "socket", unfinished_seconds=4.0) as served, served.client() as client:
         client.socket.sendall(whole[:5])
         begun = time.monotonic()
-        while time.monotonic() - begun < 2.5:  # all the while, a message is unfinished
+        while time.monotonic() - begun < 5.0:  # all the while, a message is unfinished
+            select.select([], [], [], 0.02)
             client.socket.sendall(whole[5:] + whole[:5])
             client.response()
 
