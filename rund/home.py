@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import select
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,10 @@ from rund.errors import BusyError, UnsupportedError
 _NETWORK = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs", "beegfs", "gpfs"}
 )
+
+# A daemon that is killed while it starts a process leaves its locks to that one until it has executed its program.
+_LEFT_OVER = 10.0  # seconds that a lock of a process that is gone is waited for
+_LOOK = 0.02  # seconds between two tries
 
 
 @contextlib.contextmanager
@@ -29,14 +35,14 @@ def locked_home(lock: Path) -> Iterator[None]:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise UnsupportedError(f"{lock} is no regular file: move it away")
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        deadline = time.monotonic() + _LEFT_OVER
+        while not (_take(descriptor) and _take(folder)):
             holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
-            raise BusyError(
-                f"a daemon (pid {holder or 'unknown'}) already serves {lock.parent}: use it, or set RUND_HOME"
-            ) from None
+            if time.monotonic() > deadline or _lives(holder):
+                raise BusyError(
+                    f"a daemon (pid {holder or 'unknown'}) already serves {lock.parent}: use it, or set RUND_HOME"
+                )
+            select.select((), (), (), _LOOK)
         with contextlib.suppress(OSError):  # a full disk: the lock holds without it
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
@@ -45,6 +51,28 @@ def locked_home(lock: Path) -> Iterator[None]:
     finally:
         os.close(folder)
         os.close(descriptor)
+
+
+def _take(descriptor: int) -> bool:
+    """Whether the lock on ``descriptor`` is this process's now."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _lives(holder: str) -> bool:
+    """Whether the process that wrote its number ``holder`` into the lock is there."""
+    try:
+        os.kill(int(holder), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, OverflowError):
+        return False  # it has not written it yet
+    except PermissionError:
+        pass
+    return True
 
 
 def check_file_system(home: Path) -> None:
