@@ -15,12 +15,15 @@ from typing import Any, Final
 import anyio
 
 from rund.errors import InvalidError, UnsupportedError
+from rund.operations.regular_file import read_start
 from rund.server.folder_watch import FolderWatch
 from rund.server.listener import Listener, listen, remove
 
 # A runtime folder goes with the user's last session, and a daemon that outlives it must be found again.
 _LOOK: Final = 5.0  # seconds between looks while something is amiss, or the system gives no watch
 _PAUSE: Final = 0.1  # seconds from opening it again to the next look: somebody may remove it all the time
+
+_LONGEST_NOTE: Final = 4096  # bytes
 
 _log = logging.getLogger(__name__)
 
@@ -104,15 +107,16 @@ class Door:
 
     def _write_note(self) -> None:
         """Replace the note in one step; a disk too full for it hinders no start, for the path is what it was."""
+        note = f"{self._path}\n".encode()
         try:
-            if self._note.read_text("utf-8") == f"{self._path}\n":
+            if read_start(self._note, _LONGEST_NOTE) == note:
                 return
         except OSError:
             pass  # there is none yet
         try:
             descriptor, name = tempfile.mkstemp(dir=self._note.parent, prefix=f".{self._note.name}-")
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(f"{self._path}\n")
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(note)
             Path(name).rename(self._note)
         except OSError as error:
             _log.warning("%s cannot be written: %s", self._note, error.strerror)

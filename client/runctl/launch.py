@@ -145,7 +145,7 @@ def _spawn(command: Sequence[str], environ: Mapping[str, str], log: int) -> subp
 def _holder(folder: str) -> int | None:
     """The pid of the living process that holds the home's ``lock``, as that file tells; None if there is none."""
     try:
-        pid = int(Path(folder, "lock").read_text("ascii"))
+        pid = int(places.start_of_file(f"{folder}/lock") or b"")
         os.close(os.pidfd_open(pid))
     except (OSError, ValueError):
         return None

@@ -16,6 +16,9 @@ TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_LONGEST_NOTE = 4096  # bytes
+_KIND, _REGULAR = 0o170000, 0o100000  # of `os.stat_result.st_mode`; the module stat would cost the start
+
 
 def home(environ: Mapping[str, str]) -> str:
     """The absolute path of the home that ``environ`` means."""
@@ -65,12 +68,21 @@ def home_sockets(environ: Mapping[str, str]) -> Iterator[str]:
 
 def _written_socket(folder: str) -> str | None:
     """The path that the daemon wrote into its home; None if none ever did."""
+    written = start_of_file(f"{folder}/socket")
+    return None if written is None else os.fsdecode(written.strip()) or None
+
+
+def start_of_file(path: str) -> bytes | None:
+    """The first bytes of a regular file; None if it cannot be read, or is something else, which could block."""
     try:
-        file = os.open(f"{folder}/socket", os.O_RDONLY | os.O_CLOEXEC)
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
     try:
-        return os.fsdecode(os.read(file, 4096).strip()) or None
+        regular = os.fstat(file).st_mode & _KIND == _REGULAR
+        return os.read(file, _LONGEST_NOTE) if regular else None
+    except OSError:
+        return None
     finally:
         os.close(file)
 

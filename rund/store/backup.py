@@ -61,7 +61,7 @@ def check_target(database: Path, target: Path, *, force: bool) -> None:
             raise NotADirectoryError
     except OSError:
         raise InvalidError(f"path: there is no folder {target.parent}: make it first", field="path") from None
-    if folder == home or any((home / name) in (folder, *folder.parents) for name in ("runs", "attempts", "sources")):
+    if home in (folder, *folder.parents) and folder != home / "backups":
         raise InvalidError(f"path: {target} is within rund's home: give a file elsewhere", field="path")
     if not target.name or target.is_dir():
         raise InvalidError(f"path: {target} is a folder: give the name of a file in it", field="path")

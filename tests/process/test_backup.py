@@ -68,6 +68,7 @@ def test_what_will_not_do_as_a_backup_is_refused_and_untouched(served: Machine, 
         "home/x.db": "is within rund's home",
         "home/rund.db": "is within rund's home",
         "home/runs/x.db": "is within rund's home",
+        "home/removed/x.db": "is within rund's home",
     }
     forced = {"thesis.txt": "is no database", "empty": "is no database", "pipe": "is no database"} | {
         "link.db": "is no database",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -143,3 +144,14 @@ def test_a_copied_home_has_a_daemon_of_its_own(served: Machine) -> None:
         )
     finally:
         served.ctl("daemon", "stop", env=env, check=True)
+
+
+def test_a_note_that_is_no_file_holds_up_neither_client_nor_daemon(machine: Machine) -> None:
+    machine.start()
+    machine.kill()
+    note = machine.home / "socket"
+    note.unlink()
+    os.mkfifo(note)
+    machine.start()
+    assert answers(machine)
+    assert note.is_file()

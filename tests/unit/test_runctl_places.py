@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from runctl import launch
-from runctl.places import absolute, default_socket, home
+from runctl.places import absolute, default_socket, home, sockets
 
 from rund.settings import read_settings
 from rund.store import directories
@@ -47,6 +49,13 @@ def test_client_and_daemon_mean_the_same_home_and_socket(
 @given(st.text(alphabet="a./", min_size=1).filter(lambda path: not path.startswith("//")))
 def test_an_absolute_path_is_the_one_of_pathlib(path: str) -> None:
     assert absolute(path) == str(Path(path).absolute())
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_a_note_that_is_no_file_is_none(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "socket")
+    environ = {"HOME": "/", "RUND_HOME": str(tmp_path)}
+    assert list(sockets(environ)) == [default_socket(str(tmp_path), environ)]
 
 
 def test_client_and_daemon_agree_on_what_makes_a_folder_a_home() -> None:
