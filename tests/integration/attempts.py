@@ -32,7 +32,7 @@ class Attempts:
 
     def make(self, *argv: str, grace: float = 20.0, environment: dict[str, str] | None = None) -> Submission:
         self._number += 1
-        directory = self.base / f"attempt-{self._number}"
+        directory = self.folder(self._number)
         directory.mkdir()
         return Submission(
             token=f"token-{self._number}",
@@ -42,6 +42,10 @@ class Attempts:
             environment={"PATH": os.environ["PATH"], "MARK": self.mark} | (environment or {}),
             grace=grace,
         )
+
+    def folder(self, number: int) -> Path:
+        """Of the attempt of this number, from 1; no other's has its name, in no test that runs at the same time."""
+        return self.base / f"attempt-{number}-{self.mark}"
 
     def shell(self, script: str, *, grace: float = 20.0) -> Submission:
         return self.make("sh", "-c", script, grace=grace)

@@ -111,7 +111,7 @@ def test_what_is_within_the_limit_is_kept_whole(attempts: Attempts, limit: int) 
 
 def test_a_trial_may_empty_its_output_itself(attempts: Attempts) -> None:
     fill = f"head -c {PART} /dev/zero | tr '\\0' x"
-    attempt = replace(attempts.shell(f"{fill}; sleep 0.3; : >{attempts.base}/attempt-1/output; {fill}; echo end"))
+    attempt = replace(attempts.shell(f"{fill}; sleep 0.3; : >{attempts.folder(1)}/output; {fill}; echo end"))
     attempt = replace(attempt, output_limit=LIMIT)
     assert run_shim(attempt) == 0
     assert disk_use(attempt) <= LIMIT + BLOCK

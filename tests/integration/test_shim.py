@@ -59,7 +59,7 @@ def test_a_shim_that_cannot_write_that_it_started_runs_nothing(attempts: Attempt
 
 
 def test_the_exit_record_has_its_place_before_the_trial_begins(attempts: Attempts) -> None:
-    attempt = attempts.shell(f"stat -c '%s %b' {attempts.base}/attempt-1/{EXIT}")
+    attempt = attempts.shell(f"stat -c '%s %b' {attempts.folder(1)}/{EXIT}")
     assert run_shim(attempt) == 0
     size, blocks = (attempt.directory / "output").read_text().split()
     assert (int(size), int(blocks) > 0) == (RECORD_SIZE, True)
