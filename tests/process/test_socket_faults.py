@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,15 @@ def said(machine: Machine) -> list[str]:
     return (machine.folder / "rund.log").read_text().splitlines()
 
 
+def remove(folder: Path) -> None:
+    """Remove a folder in which the daemon may make something again meanwhile."""
+    while True:
+        try:
+            return shutil.rmtree(folder)
+        except OSError:  # something is in it again
+            continue
+
+
 def test_a_removed_socket_is_bound_again(served: Machine) -> None:
     for _ in range(3):
         path = served.socket
@@ -34,7 +44,7 @@ def test_a_removed_socket_is_bound_again(served: Machine) -> None:
 def test_a_removed_folder_of_the_socket_is_made_again(served: Machine) -> None:
     path = served.socket
     for folder in (path.parent, path.parent.parent):
-        shutil.rmtree(folder)
+        remove(folder)
         wait_until(path.exists)
         assert answers(served)
 
