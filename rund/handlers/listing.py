@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from rund.api.params import ListParams, ShowParams, TrialsParams
-from rund.api.results import attempt_map, bounded
+from rund.api.results import LONGEST_LIST, attempt_map
 from rund.engine.schedule import waits_for
 from rund.errors import InternalError, InvalidError, NotFoundError
 from rund.handlers.context import Call, Context, Reply
@@ -172,7 +172,10 @@ def _environment(reader: Reader, run: Run) -> dict[str, Any] | None:
 
 def _trial_ids(reader: Reader, run: Run) -> dict[str, Any]:
     """Of a batch: the ids of its trials in order, or how many there are if they are too many."""
-    return {"trials": bounded(reader.trial_ids(run.id))} if run.is_batch else {}
+    if not run.is_batch:
+        return {}
+    number = sum(reader.trial_counts(run.id).values())
+    return {"trials": reader.trial_ids(run.id) if number <= LONGEST_LIST else number}
 
 
 def _batch_options(reader: Reader, run: Run) -> dict[str, Any] | None:

@@ -1,10 +1,12 @@
-"""Another client, in a process of its own, that lists runs all the while and tells what each `list` took.
+"""Another client, in a process of its own, that asks all the while, `list` if not told else, and tells what each took.
 
-``python -m tests.benchmarks.lister``: a line of standard input asks for the seconds that were taken since the last.
+``python -m tests.benchmarks.lister PAUSE REQUESTS``: the seconds between two requests, and of each, as JSON, a name, its
+method and its params.  A line of standard input asks for the seconds that were taken since the last, by name.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -13,26 +15,30 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from runctl.client import Client
 
 ROOT = Path(__file__).parents[2]
-_PAUSE = 0.002  # seconds between two lists
+LIST = "list"
+_PAUSE = 0.002  # seconds between two requests
+Requests = Mapping[str, tuple[str, Mapping[str, Any]]]  # by name: a method, and its params
+_LISTS: Requests = {LIST: (LIST, {"limit": 20})}
 
 
 class Lister:
-    """A client that lists, as long as the context lasts."""
+    """A client that asks one after the other of its ``requests``, as long as the context lasts."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    def __init__(self, env: Mapping[str, str], requests: Requests = _LISTS, *, pause: float = _PAUSE) -> None:
         self._env = dict(env)
+        self._arguments = [str(pause), json.dumps(requests)]
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "tests.benchmarks.lister"]
+        command = [sys.executable, "-m", "tests.benchmarks.lister", *self._arguments]
         self._process = subprocess.Popen(
             command, env=self._env, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self.take()
+        self.take_all()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -44,11 +50,15 @@ class Lister:
 
     def take(self) -> list[float]:
         """Seconds of each `list` that was answered since the last take."""
+        return self.take_all()[LIST]
+
+    def take_all(self) -> dict[str, list[float]]:
+        """Seconds of each request that was answered since the last take, by name."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        taken: list[float] = json.loads(self._process.stdout.readline())
+        taken: dict[str, list[float]] = json.loads(self._process.stdout.readline())
         return taken
 
 
@@ -58,21 +68,27 @@ def percentile(taken: Sequence[float], part: float = 0.99) -> float:
 
 
 def main() -> None:
+    pause, requests = float(sys.argv[1]), json.loads(sys.argv[2])
     client = Client(dict(os.environ), start=False)
-    taken: list[float] = []
+    taken: dict[str, list[float]] = {name: [] for name in requests}
     over = threading.Event()
 
     def tell() -> None:
         for _ in sys.stdin:
-            print(json.dumps(taken[:]), flush=True)
-            taken.clear()
+            told = {name: times[:] for name, times in taken.items()}
+            print(json.dumps(told), flush=True)
+            for name, times in told.items():
+                del taken[name][: len(times)]
         over.set()
 
-    threading.Thread(target=tell).start()
-    while not over.wait(_PAUSE):
+    threading.Thread(target=tell, daemon=True).start()  # who fails is missed, and does not just ask no more
+    for name in itertools.cycle(requests):
+        if over.wait(pause):
+            break
+        method, params = requests[name]
         begun = time.perf_counter()
-        client.call("list", limit=20)
-        taken.append(time.perf_counter() - begun)
+        client.call(method, **params)
+        taken[name].append(time.perf_counter() - begun)
     client.close()
 
 

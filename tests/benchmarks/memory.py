@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.benchmarks.own_daemon import OwnDaemon, own_daemon
+from tests.benchmarks.own_daemon import OwnDaemon, own_daemon, proportional
 from tests.benchmarks.row import Row, row_of
 
 ROUNDS = 1
@@ -29,13 +29,13 @@ def run(rounds: int, *, quick: bool) -> list[Row]:
     for _ in range(rounds):
         with tempfile.TemporaryDirectory(prefix="memory-") as name:
             with own_daemon(Path(name) / "rest", slots=RUNNING) as daemon:
-                rest.append(_resident(_pid(daemon)))
-                woken.append(_wake_ups(_pid(daemon), QUICK_IDLE if quick else IDLE))
+                rest.append(_resident(daemon.pid))
+                woken.append(_wake_ups(daemon.pid, QUICK_IDLE if quick else IDLE))
                 shims.append(_per_shim(daemon, QUICK_RUNNING if quick else RUNNING))
             with own_daemon(Path(name) / "pending", slots=1) as daemon:
                 daemon.ctl("pause")
                 daemon.ctl("run", "--detach", _script(daemon), f"x=range[1:{QUICK if quick else PENDING}]")
-                pending.append(_resident(_pid(daemon)))
+                pending.append(_resident(daemon.pid))
     return [
         row_of("daemon at rest", rest, "MB", bound=45),
         row_of(f"daemon with {QUICK if quick else PENDING:,} pending trials", pending, "MB", bound=75),
@@ -48,10 +48,6 @@ def _script(daemon: OwnDaemon) -> Path:
     script = daemon.folder / "sleep.py"
     script.write_text(_SCRIPT)
     return script
-
-
-def _pid(daemon: OwnDaemon) -> int:
-    return int((Path(daemon.env["RUND_HOME"]) / "lock").read_text().split()[0])
 
 
 def _resident(pid: int) -> float:
@@ -88,9 +84,9 @@ def _per_shim(daemon: OwnDaemon, count: int) -> float:
     for _ in range(count):
         daemon.ctl("run", "--detach", script)
     deadline = time.monotonic() + 120
-    while len(shims := _shims(_pid(daemon))) < count and time.monotonic() < deadline:
+    while len(shims := _shims(daemon.pid)) < count and time.monotonic() < deadline:
         select.select([], [], [], 0.1)
-    parts = [_proportional(pid) for pid in shims]
+    parts = [proportional(pid) for pid in shims]
     daemon.ctl("stop", *(f"@{number}" for number in range(1, count + 1)))
     assert parts, "no run was started"
     return sum(parts) / len(parts)
@@ -123,9 +119,3 @@ def _command(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
-
-
-def _proportional(pid: int) -> float:
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    (line,) = (line for line in rollup if line.startswith("Pss:"))
-    return int(line.split()[1]) * 1024 / 1e6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,6 +29,16 @@ class OwnDaemon:
             "LANG": "C.UTF-8",
         }
 
+    @property
+    def database(self) -> Path:
+        """The database of its home; its log lies beside it."""
+        return Path(self.env["RUND_HOME"]) / "rund.db"
+
+    @property
+    def pid(self) -> int:
+        """The process that has its home."""
+        return int((Path(self.env["RUND_HOME"]) / "lock").read_text().split()[0])
+
     def ctl(self, *args: str | Path, check: bool = True) -> str:
         """What a `runctl` command prints."""
         command = [BIN / "runctl", *args]
@@ -37,9 +48,12 @@ class OwnDaemon:
 
     def processor(self) -> float:
         """Seconds of processor time of the daemon, all that it started and that has ended, and this process's commands."""
-        pid = int((Path(self.env["RUND_HOME"]) / "lock").read_text().split()[0])
-        below = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in _children(task)]
-        return sum(_seconds(each) for each in (pid, *below)) + own_processor()
+        below = [int(child) for task in Path(f"/proc/{self.pid}/task").iterdir() for child in _children(task)]
+        return sum(_seconds(each) for each in (self.pid, *below)) + own_processor()
+
+    def proportional(self) -> float:
+        """Megabytes of the daemon alone: its proportional set size."""
+        return proportional(self.pid)
 
 
 def own_processor() -> float:
@@ -53,16 +67,33 @@ def _children(task: Path) -> list[str]:
 
 
 def _seconds(pid: int) -> float:
-    """Of a process, and of those below it that it has waited for."""
-    fields = Path(f"/proc/{pid}/stat").read_bytes().rsplit(b")", 1)[1].split()
+    """Of a process, and of those below it that it has waited for; 0 if it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rsplit(b")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
     return sum(map(int, fields[11:15])) / _TICKS
 
 
+def proportional(pid: int) -> float:
+    """Megabytes of a process: its proportional set size."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    (line,) = (line for line in rollup if line.startswith("Pss:"))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
 @contextmanager
-def own_daemon(folder: Path, *, slots: int) -> Iterator[OwnDaemon]:
-    """A daemon with its home in ``folder``, for as long as the context lasts."""
+def own_daemon(folder: Path, *, slots: int, store: Path | None = None) -> Iterator[OwnDaemon]:
+    """A daemon with its home in ``folder``, for as long as the context lasts.
+
+    ``store``: a database that it begins with a copy of; the daily backup, which would be due at once, is not made then.
+    """
     folder.mkdir()
     daemon = OwnDaemon(folder, slots=slots)
+    if store is not None:
+        daemon.database.parent.mkdir()
+        shutil.copyfile(store, daemon.database)
+        daemon.env["RUND_BACKUPS"] = "0"
     try:
         daemon.ctl("daemon", "start")
         yield daemon

@@ -18,6 +18,7 @@ class Row:
     ratio: float | None = None
     bound: float | None = None  # that the ratio, or where there is none the value, must not exceed
     note: str = ""
+    over_time: tuple[float, ...] = ()  # what it was in each part of a long measurement
 
 
 def row_of(
@@ -54,4 +55,6 @@ def table(rows: Sequence[Row]) -> str:
         bound = "" if row.bound is None else f"{row.bound:g}"
         note = f" ({row.note})" if row.note else ""
         lines.append(f"{row.work:44} {value:>10} {row.unit:8} {ratio:>6} {bound:>6}  {row.against}{note}")
+        if row.over_time:
+            lines.append("    over time: " + " ".join(f"{part:.4g}" for part in row.over_time))
     return "\n".join(lines)

@@ -88,3 +88,15 @@ def test_two_thousand_staged_trials_are_made_listed_and_restarted(noted: BatchCl
     assert paged == made["trials"]
     more = noted.restart(batch, "y=range[1:41]", stage=True)
     assert (len(more["plan"]["created"]), len(more["plan"]["kept"])) == (50, 2000)
+
+
+def test_of_more_trials_than_an_answer_carries_their_number_is_told_and_their_ids_are_paged(noted: BatchClient) -> None:
+    made = noted.run("noted.py", "x=range[1:10001]", stage=True)
+    batch = made["run"]["id"]
+    assert made["truncated"]
+    assert made["trials"] == noted.call("show", run=batch)["run"]["trials"] == 10_001
+    ids = noted.call("trials", batch=batch)["trials"] + noted.call("trials", batch=batch, after=10_000)["trials"]
+    assert len(ids) == len(set(ids)) == 10_001
+    fewer = noted.restart(batch, "x=range[1:10000]", stage=True)
+    assert not fewer["truncated"]
+    assert fewer["trials"] == noted.call("show", run=batch)["run"]["trials"] == ids[:-1]
