@@ -34,7 +34,7 @@ _STORE = "rund.db"
 _BEFORE_THE_STORE = {"lock", "start.lock", "rund.log", "rund.log.1", "socket", "runs", "attempts", "sources", "removed"}
 # What tells that a folder is a home, though its store is gone: the daemon says what to do.
 _BESIDE_THE_STORE = {"rund.number", "rund.db-wal", "rund.db-shm", "rund.db-journal", "reserve", "backups", "damaged"}
-PATIENCE = 20.0  # seconds until a daemon must answer
+PATIENCE = 60.0  # seconds until a daemon must answer
 _BETWEEN_TRIES = 20  # milliseconds
 _COMMAND = (sys.executable, "-m", "rund")
 

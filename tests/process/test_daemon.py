@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.conftest import BIN, Machine, wait_until
+from rund.executor.records import read_exit
+from tests.process.conftest import BIN, DEADLINE, Machine, wait_until
 
 
 def test_runs_outlive_a_killed_daemon_and_the_next_one_takes_them_back(machine: Machine) -> None:
@@ -54,8 +55,10 @@ def test_runs_that_end_while_no_daemon_runs_are_told_with_their_true_times(machi
     machine.start()
     ended = machine.json("show", run["id"])["run"]
     assert (ended["status"], ended["reason"], ended["exit_status"]) == ("error", "exit 3", 3)
-    started = machine.json("status")["started"]
-    assert ended["stopped"] <= started, "it ended before this daemon began"
+    attempt = machine.home / "attempts" / run["id"][:2] / f"{run['id']}-1"
+    record = read_exit((attempt / "exit").read_bytes())  # written before this daemon began
+    assert record is not None
+    assert ended["stopped"] == record.ended
     assert machine.ctl("logs", run["id"]).stdout == "up\ndown\n"
 
 
@@ -76,7 +79,7 @@ def test_twenty_clients_at_once_start_one_daemon_and_have_twenty_answers(machine
     clients = [machine.popen("status", "--json") for _ in range(20)]
     answers = []
     for client in clients:
-        out, err = client.communicate(timeout=60)
+        out, err = client.communicate(timeout=DEADLINE)
         assert client.returncode == 0, err
         answers.append(json.loads(out))
     assert len({answer["pid"] for answer in answers}) == 1
@@ -85,7 +88,9 @@ def test_twenty_clients_at_once_start_one_daemon_and_have_twenty_answers(machine
 
 
 def test_one_daemon_per_home(served: Machine) -> None:
-    second = subprocess.run([BIN / "rund"], env=served.env, capture_output=True, text=True, timeout=60, check=False)
+    second = subprocess.run(
+        [BIN / "rund"], env=served.env, capture_output=True, text=True, timeout=DEADLINE, check=False
+    )
     assert second.returncode == 78
     (line,) = second.stderr.splitlines()
     assert "already serves" in line
@@ -94,22 +99,23 @@ def test_one_daemon_per_home(served: Machine) -> None:
 
 
 def test_sigterm_and_ctrl_c_stop_the_daemon_and_leave_runs_running(machine: Machine) -> None:
-    machine.script("wait.py", "import os\nwhile not os.path.exists('go'):\n    pass\nprint('done')\n")
+    machine.script("wait.py", "import os\nprint('up')\nwhile not os.path.exists('go'):\n    pass\nprint('done')\n")
     daemon = machine.start()
     run = machine.json("run", "-d", "wait.py")["run"]
+    wait_until(lambda: machine.ctl("logs", run["id"]).stdout == "up\n")
     for number in (signal.SIGTERM, signal.SIGINT):
         wait_until(lambda: machine.json("show", run["id"])["run"]["status"] == "running")
         daemon.send_signal(number)
-        assert daemon.wait(30) == 0
+        assert daemon.wait(DEADLINE) == 0
         assert not machine.socket.exists()
         daemon = machine.start()
     (Path(run["dir"]) / "go").touch()
     machine.ctl("wait", run["id"], check=True)
-    assert machine.ctl("logs", run["id"]).stdout == "done\n"
+    assert machine.ctl("logs", run["id"]).stdout == "up\ndone\n"
 
 
 def test_stopping_the_daemon_with_its_runs_ends_them(served: Machine) -> None:
-    served.script("sleep.sh", "#!/bin/sh\nsleep 100\n").chmod(0o755)
+    served.script("sleep.sh", "#!/bin/sh\nsleep 3600\n").chmod(0o755)
     served.ctl("run", "-d", "./sleep.sh", check=True)
     wait_until(lambda: served.json("status")["counts"]["running"] == 1)
     served.ctl("daemon", "stop", "--with-runs", check=True)
@@ -153,12 +159,12 @@ def test_settings_have_values_and_origins_and_bad_ones_are_named(machine: Machin
     assert (rows["slots"]["value"], rows["slots"]["origin"]) == (3, str(config))
     assert (rows["grace"]["value"], rows["grace"]["origin"]) == (1.5, "RUND_GRACE")
     daemon.terminate()
-    daemon.wait(30)
+    daemon.wait(DEADLINE)
     config.write_text("slots = 0\n")
     for text, named in (("slots = 0\n", "slots"), ("slot = 1\n", "slot"), ("slots = \n", "TOML")):
         config.write_text(text)
         refused = subprocess.run(
-            [BIN / "rund"], env=machine.env, capture_output=True, text=True, timeout=60, check=False
+            [BIN / "rund"], env=machine.env, capture_output=True, text=True, timeout=DEADLINE, check=False
         )
         assert refused.returncode == 78
         (line,) = refused.stderr.splitlines()
@@ -178,7 +184,9 @@ def test_settings_that_are_no_file_of_settings_are_refused_at_once(machine: Mach
         config.mkdir()
     else:
         config.write_bytes(b"#" * 2**21)
-    refused = subprocess.run([BIN / "rund"], env=machine.env, capture_output=True, text=True, timeout=60, check=False)
+    refused = subprocess.run(
+        [BIN / "rund"], env=machine.env, capture_output=True, text=True, timeout=DEADLINE, check=False
+    )
     assert (refused.returncode, refused.stderr.count("\n")) == (78, 1)
     assert f"{config} is no file of settings" in refused.stderr
     assert "is no file of settings" in machine.ctl("doctor").stdout, "also before there is a home"
@@ -196,7 +204,7 @@ def test_a_request_made_twice_is_carried_out_once_also_after_a_crash(machine: Ma
     def request(*args: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-c", code, *args],
-            cwd=machine.project, env=machine.env, capture_output=True, text=True, timeout=60, check=False,
+            cwd=machine.project, env=machine.env, capture_output=True, text=True, timeout=DEADLINE, check=False,
         )  # fmt: skip
 
     machine.start()
@@ -217,7 +225,7 @@ def test_a_folder_of_other_things_is_no_home_and_stays_as_it_is(machine: Machine
     (machine.home / "thesis.tex").write_text("all of it")
     for _ in range(2):
         refused = subprocess.run(
-            [BIN / "rund"], env=machine.env, capture_output=True, text=True, timeout=60, check=False
+            [BIN / "rund"], env=machine.env, capture_output=True, text=True, timeout=DEADLINE, check=False
         )
         assert refused.returncode == 78
         assert "thesis.tex" in refused.stderr
@@ -230,7 +238,7 @@ def test_a_home_that_cannot_be_made_is_told_in_one_line(machine: Machine) -> Non
     blocked.write_text("")
     refused = subprocess.run(
         [BIN / "rund"], env=machine.env | {"RUND_HOME": str(blocked / "home")},
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=DEADLINE, check=False,
     )  # fmt: skip
     assert refused.returncode == 1
     assert len(refused.stderr.splitlines()) == 1

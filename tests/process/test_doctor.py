@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from runctl.connection import ShortPath
 
 from tests.process.conftest import BIN, DEADLINE, Machine, wait_until
 
 
-def looked(machine: Machine, *args: str, **more: Any) -> dict[str, Any]:
-    """What doctor answers; what is not well, by check."""
-    done = machine.ctl("doctor", "--json", *args, **more)
+def looked(machine: Machine, *args: str, hangs: bool = False) -> dict[str, Any]:
+    """What doctor answers; what is not well, by check.  ``hangs``: the daemon does."""
+    done = machine.ctl("doctor", "--json", *args)
     answer: dict[str, Any] = json.loads(done.stdout)
+    if not hangs and "does not answer within" in wrong(answer).get("daemon", ""):
+        return looked(machine, *args)  # this machine is so slow
     assert done.returncode == (1 if answer["wrong"] else 0), done
     assert all(each["todo"] for each in answer["findings"] if each["level"] == "wrong"), "each says what to do"
     return answer
@@ -59,7 +62,8 @@ def test_a_sound_home_is_told_sound_with_a_daemon_and_without(machine: Machine) 
     answer = looked(machine)
     assert answer["wrong"] == 0
     checks = {each["check"]: each["level"] for each in answer["findings"]}
-    assert checks == dict.fromkeys(("settings", "disk", "folders", "store", "socket", "daemon", "unit"), "ok") | {
+    assert checks.pop("disk") in ("ok", "note"), "how much room is left is not this test's"
+    assert checks == dict.fromkeys(("settings", "folders", "store", "socket", "daemon", "unit"), "ok") | {
         "backups": "note"
     }
     stopped(machine)
@@ -154,7 +158,7 @@ def test_a_daemon_that_hangs_or_lost_its_database_is_told(machine: Machine) -> N
     assert looked(machine, "--restore")["findings"][0]["what"] == "a daemon runs, and uses the database"
     daemon.send_signal(signal.SIGSTOP)
     try:
-        assert f"(pid {daemon.pid}) does not answer" in wrong(looked(machine))["daemon"]
+        assert f"(pid {daemon.pid}) does not answer" in wrong(looked(machine, hangs=True))["daemon"]
     finally:
         daemon.send_signal(signal.SIGCONT)
     database = machine.home / "rund.db"
@@ -176,8 +180,8 @@ def test_where_the_socket_is_to_lie_is_looked_at(machine: Machine) -> None:
     path.write_text("no socket")
     assert "is no socket" in wrong(looked(machine))["socket"]
     path.unlink()
-    with socket.socket(socket.AF_UNIX) as stale:
-        stale.bind(str(path))
+    with socket.socket(socket.AF_UNIX) as stale, ShortPath(str(path)) as short:
+        stale.bind(short)
     assert looked(machine)["wrong"] == 0, "a stale socket is replaced by the next daemon"
     if os.geteuid() == 0:
         os.chown(path.parent, 12345, 12345)

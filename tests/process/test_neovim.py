@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.conftest import Machine
+from tests.process.conftest import DEADLINE, Machine
 
 SCRIPT = """
 local chan = vim.fn.sockconnect('pipe', vim.env.RUND_SOCKET, {rpc = true})
@@ -26,7 +26,7 @@ vim.fn.rpcrequest(chan, 'subscribe', {method = 'nvim_exec_lua', prefix = {[[
 local reply = vim.fn.rpcrequest(chan, 'run', {
   operation = 'echo.py', cwd = vim.fn.getcwd(), args = {'x=3'}, env = vim.fn.environ()})
 out.id = reply.run.id
-vim.wait(30000, function() return (vim.g.kinds or ''):find('ended') ~= nil end)
+vim.wait(120000, function() return (vim.g.kinds or ''):find('ended') ~= nil end)
 out.kinds, out.last = vim.g.kinds, vim.g.last
 local listed = vim.fn.rpcrequest(chan, 'list', vim.empty_dict())
 out.listed = {listed.runs[1].id, listed.runs[1].status}
@@ -46,7 +46,7 @@ def test_neovim_lists_runs_shows_errors_and_is_told_of_ends(served: Machine) -> 
     script = served.script("check.lua", SCRIPT)
     result = subprocess.run(
         [nvim, "--clean", "--headless", "-c", f"luafile {script}", "-c", "qall!"],
-        cwd=served.project, env=served.env | {"RUND_SOCKET": str(served.socket)}, capture_output=True, text=True, timeout=90, check=False,
+        cwd=served.project, env=served.env | {"RUND_SOCKET": str(served.socket)}, capture_output=True, text=True, timeout=2 * DEADLINE, check=False,
     )  # fmt: skip
     written = Path(served.project / "out.json")
     assert written.exists(), result.stdout + result.stderr

@@ -53,20 +53,28 @@ def test_following_a_batch_goes_on_with_the_next_daemon(machine: Machine) -> Non
     machine.start(RUND_SLOTS="1")
     machine.script("gated.py", GATED)
     following = machine.popen("run", "gated.py", "x=[1,2,3]")
-    wait_until(lambda: len(running(machine)) == 1)
+    begun_trial(machine)
     machine.kill()
     machine.start(RUND_SLOTS="1")
     for _ in range(3):
-        wait_until(lambda: len(running(machine)) == 1)
-        (run,) = running(machine)
+        run = begun_trial(machine)
         (Path(run["dir"]) / "go").touch()
         wait_until(lambda run=run: machine.json("show", run["id"])["run"]["status"] == "completed")
     out, _ = finish(following)
     assert out.count("done") == 3
 
 
-def running(machine: Machine) -> list[dict[str, str]]:
-    return [run for run in machine.json("list", "--status", "running")["runs"] if "counts" not in run]
+def begun_trial(machine: Machine) -> dict[str, str]:
+    """The trial that runs, as soon as it has begun: there is its folder."""
+    found: list[dict[str, str]] = []
+
+    def one_runs() -> bool:
+        runs = machine.json("list", "--status", "running")["runs"]
+        found[:] = [run for run in runs if "counts" not in run]
+        return len(found) == 1 and machine.ctl("logs", found[0]["id"]).stdout == "begun\n"
+
+    wait_until(one_runs)
+    return found[0]
 
 
 def test_a_stopped_daemon_is_not_brought_back_by_who_follows(machine: Machine) -> None:

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from runctl.connection import ShortPath
 
 from tests.process.conftest import BIN, DEADLINE, Machine, wait_until
 
@@ -77,8 +78,8 @@ def test_a_stale_socket_is_replaced_and_a_missing_runtime_folder_is_made(machine
     stale = machine.socket
     machine.kill()
     assert stale.is_socket()
-    with socket.socket(socket.AF_UNIX) as client, pytest.raises(ConnectionRefusedError):
-        client.connect(str(stale))
+    with socket.socket(socket.AF_UNIX) as client, ShortPath(str(stale)) as short, pytest.raises(ConnectionRefusedError):
+        client.connect(short)
     machine.start()
     assert answers(machine)
     machine.kill()
@@ -110,7 +111,9 @@ def test_ten_daemons_at_once_are_one_and_nine_clear_refusals(machine: Machine) -
 
 def test_a_second_daemon_is_refused_although_the_lock_was_removed(served: Machine) -> None:
     (served.home / "lock").unlink()
-    second = subprocess.run([BIN / "rund"], env=served.env, capture_output=True, text=True, timeout=60, check=False)
+    second = subprocess.run(
+        [BIN / "rund"], env=served.env, capture_output=True, text=True, timeout=DEADLINE, check=False
+    )
     assert second.returncode > 0
     assert "already serves" in second.stderr
     assert answers(served)
@@ -136,14 +139,25 @@ def test_a_daemon_whose_home_is_gone_ends_and_says_so(served: Machine, how: str)
         assert answers(served)
 
 
+def stands_still(pid: int) -> bool:
+    """Whether a stop has come to every thread of a process."""
+    try:
+        stats = [(thread / "stat").read_text() for thread in Path(f"/proc/{pid}/task").iterdir()]
+    except (FileNotFoundError, ProcessLookupError):  # one has just ended
+        return False
+    return all(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)
+
+
 def test_a_copied_home_has_a_daemon_of_its_own(served: Machine) -> None:
     served.script("echo.py", "x = 1\nprint(x)\n")
     served.ctl("run", "echo.py", check=True)
-    served.daemons[-1].send_signal(signal.SIGSTOP)  # a copy of what is being written would be another fault
+    daemon = served.daemons[-1]
+    daemon.send_signal(signal.SIGSTOP)  # a copy of what is being written would be another fault
     try:
+        wait_until(lambda: stands_still(daemon.pid))
         shutil.copytree(served.home, served.folder / "copy")
     finally:
-        served.daemons[-1].send_signal(signal.SIGCONT)
+        daemon.send_signal(signal.SIGCONT)
     env = {"RUND_HOME": str(served.folder / "copy")}
     try:
         status = served.ctl("status", "--json", env=env, check=True).stdout

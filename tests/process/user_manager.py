@@ -82,9 +82,11 @@ class UserManager:
         children = Path(f"/proc/{unshare.pid}/task/{unshare.pid}/children")
         wait_for(lambda: children.read_text().strip(), "the namespaces are not made")
         self._init = int(children.read_text().split()[0])
-        wait_for(
-            lambda: self.systemctl("show", "--property=Version").returncode == 0, "the user manager does not answer"
-        )
+        wait_for(self._answers, "the user manager does not answer")
+
+    def _answers(self) -> bool:
+        """Whether the manager answers, and not one of the machine's own, which is seen until /run is another."""
+        return self.run("test", "-d", "/run/groups").returncode == 0 == self.systemctl("show-environment").returncode
 
     def close(self) -> None:
         """End the manager and all that it has started."""
