@@ -258,9 +258,11 @@ class _Follower:
     def _say_why_it_waits(self) -> None:
         self._told_why = True
         listed = {"batch": self._batch["id"], "limit": 1}
+        # Asked in this order: one that starts between the two is among both, and not what others are said to wait for.
+        waiting = self._daemon.call("list", status=["pending"], **listed)["runs"]
         if self._daemon.call("list", status=["running"], **listed)["runs"]:
             return
-        for run in self._daemon.call("list", status=["pending"], **listed)["runs"]:
+        for run in waiting:
             why = self._show(run["id"])["waits_for"]
             if why is None:  # it waits for nothing but its start, now
                 self._told_why = False

@@ -167,6 +167,30 @@ def test_what_ended_while_events_were_not_kept_is_shown_all_the_same(
     assert written.err.splitlines()[-2:] == ["Trial 6d0f7a11 ended in error: exit 3", "Batch 1f2e3d4c: 1 error"]
 
 
+def test_a_trial_that_starts_while_it_is_looked_at_is_not_what_others_are_said_to_wait_for(
+    daemon: FakeDaemon, capfd: pytest.CaptureFixture[str]
+) -> None:
+    story = BatchStory(daemon)
+    story.trials = {each: a_run(id=each) for each in (ID, OTHER)}
+
+    def listed(*, status: list[str], **_: Any) -> dict[str, Any]:
+        runs = [run for run in story.trials.values() if run["status"] in status][:1]
+        story.trials[ID]["status"] = "running"  # just after the first look
+        return {"runs": runs, "total": len(runs), "next": None, "generation": 1}
+
+    def why(*, run: str, **_: Any) -> dict[str, Any]:
+        return story._show(run=run) | {"waits_for": None if run == ID else "waits for its batch"}
+
+    daemon.answers |= {"list": listed, "show": why}
+    story.page(LISTED)
+    story.page()
+    story.page(event("started"), event("ended"), AT_REST)
+    story.page()
+    assert main(["restart", "1f2e"]) == 0
+    assert daemon.methods().count("list") == 2
+    assert not [line for line in capfd.readouterr().err.splitlines() if line.startswith("Pending")]
+
+
 def test_a_batch_that_is_deleted_meanwhile_is_followed_no_more(
     daemon: FakeDaemon, capfd: pytest.CaptureFixture[str]
 ) -> None:

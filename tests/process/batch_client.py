@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runctl.client import Client
 
-from tests.process.conftest import wait_until
+from tests.process.conftest import DEADLINE, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,7 @@ class BatchClient:
         return answer
 
     def wait(self, *runs: str) -> None:
-        assert self.call("wait", runs=list(runs), timeout=60.0)["done"], "runs still run or wait"
+        assert self.call("wait", runs=list(runs), timeout=DEADLINE)["done"], "runs still run or wait"
 
     def until(self, run: str, status: str) -> Answer:
         """The run, when its status is ``status``."""

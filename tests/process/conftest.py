@@ -74,6 +74,7 @@ class Machine:
     def ctl(self, *args: str, check: bool = False, **more: Any) -> subprocess.CompletedProcess[str]:
         """A `runctl` command in the project, to its end."""
         env = self.env | more.pop("env", {})
+        timeout = more.pop("timeout", DEADLINE)
         result = subprocess.run(
             [BIN / "runctl", *args],
             env=env,
@@ -81,7 +82,7 @@ class Machine:
             stdin=more.pop("stdin", subprocess.DEVNULL),
             capture_output=True,
             text=True,
-            timeout=DEADLINE,
+            timeout=timeout,
             check=False,
             **more,
         )
@@ -119,6 +120,15 @@ class Machine:
                     continue
         return found
 
+    def end_processes(self) -> list[int]:
+        """SIGKILL for all of `processes`, each of which is stopped before the first is killed: none sees another's end."""
+        found = self.processes()
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in found:
+                with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+                    os.kill(pid, number)
+        return found
+
     def close(self) -> None:
         """End all that was started; fails if something outlives that."""
         try:
@@ -128,10 +138,8 @@ class Machine:
             for daemon in self.daemons:
                 daemon.kill()
                 daemon.wait()
-            for pid in self.processes():
-                with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
-                    os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not self.processes())
+            # Again and again: what was just being forked is met by the next look only.
+            wait_until(lambda: not self.end_processes())
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = DEADLINE) -> None:

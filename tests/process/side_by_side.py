@@ -19,7 +19,7 @@ from tests.process.batch_model import (
     RefusedError,
     Values,
 )
-from tests.process.conftest import Machine, wait_until
+from tests.process.conftest import DEADLINE, Machine, wait_until
 
 SLOTS = 2
 SCRIPT = """\
@@ -30,7 +30,6 @@ while os.path.exists(os.environ["RUND_PROJECT_DIR"] + "/hold"):
     time.sleep(0.01)
 sys.exit(3 if y == 3 else 0)
 """
-_QUIET = 20.0  # seconds within which everything has happened that happens by itself
 
 
 class Options(TypedDict, total=False):
@@ -185,7 +184,7 @@ class SideBySide:
         self.model.settle()
         expected = self._expected()
         try:
-            wait_until(lambda: self._seen() == expected, _QUIET)
+            wait_until(lambda: self._seen() == expected)
         except AssertionError:
             seen = self._seen()
             different = {each for each in expected.keys() | seen.keys() if expected.get(each) != seen.get(each)}
@@ -251,7 +250,7 @@ class SideBySide:
         self.hold(held=False)
         self._client.call("resume")
         live = [run["id"] for run in self._client.call("list", limit=1000, status=["running", "pending"])["runs"]]
-        assert self._client.call("wait", runs=live, timeout=60.0)["done"]
+        assert self._client.call("wait", runs=live, timeout=DEADLINE)["done"]
         for run in self._client.call("list", limit=1000)["runs"]:
             self._client.call("delete", runs=[run["id"]]) if _is_there(self._client, run["id"]) else None
         self._client.call("purge")

@@ -17,7 +17,7 @@ from rund.executor.records import read_start
 from tests.process.conftest import Machine, wait_until
 
 TRIALS = 100
-SILENT = 20
+SILENT = 50
 PATIENCE = 2.0  # seconds that a daemon's start waits for shims that say nothing, for all of them at once
 
 # Lives until somebody opens the pipe of its own name; then it writes a line, and ends with its number.
@@ -103,11 +103,11 @@ def test_a_hundred_live_trials_are_taken_back_and_silent_shims_delay_no_other(hu
     assert [run["status"] for run in hundred.runs()] == ["running"] * TRIALS
     # What is asked of one that speaks is done while the silent ones are silent.
     machine.ctl("stop", hundred.ids[SILENT], check=True)
-    hundred.end(range(SILENT + 1, 40))
-    machine.ctl("wait", *hundred.ids[SILENT + 1 : 40])
+    hundred.end(range(SILENT + 1, 70))
+    machine.ctl("wait", *hundred.ids[SILENT + 1 : 70])
     found = [run["status"] for run in hundred.runs()]
     assert found[: SILENT + 1] == ["running"] * SILENT + ["terminated"]
-    assert found[SILENT + 1 : 40] == ["error" if x % 3 else "completed" for x in range(SILENT + 1, 40)]
+    assert found[SILENT + 1 : 70] == ["error" if x % 3 else "completed" for x in range(SILENT + 1, 70)]
     for number in range(SILENT):
         hundred.give_back(number)
     hundred.end(range(SILENT))

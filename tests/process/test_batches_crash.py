@@ -16,6 +16,9 @@ from tests.process.conftest import wait_until
 
 @pytest.fixture
 def noted(batches: BatchClient) -> BatchClient:
+    batches.machine.env["RUND_SLOTS"] = "2"
+    batches.machine.kill()
+    batches.machine.start()
     batches.script("noted.py", NOTED)
     batches.script("gated.py", GATED)
     return batches
@@ -75,18 +78,21 @@ def test_killed_during_restarts_with_request_ids_each_takes_effect_once(noted: B
     answers = {}
 
     def ask() -> None:
-        client = BatchClient(noted.machine)
+        client: BatchClient | None = None
         for number in range(20):
             while number not in answers:
                 try:
+                    client = client or BatchClient(noted.machine)
                     answers[number] = client.restart(
                         batch, f"x=[1,2,{number + 10}]", needed=True, request_id=f"request {number}"
                     )
-                except (RundError, OSError):
-                    client.close()
+                except (RundError, OSError):  # the daemon is away, maybe again
+                    if client is not None:
+                        client.close()
+                    client = None
                     wait_until(lambda: noted.machine.ctl("status", "--no-start").returncode == 0)
-                    client = BatchClient(noted.machine)
-        client.close()
+        if client is not None:
+            client.close()
 
     asking = threading.Thread(target=ask)
     asking.start()
@@ -123,6 +129,8 @@ def test_killed_when_the_first_start_is_recorded_and_no_process_made_all_of_it_r
 
 
 def _fork_server(client: BatchClient) -> int:
-    """The pid of what forks all processes of the daemon's."""
-    (server,) = (pid for pid in client.machine.processes() if Path(f"/proc/{pid}/comm").read_text() == "rund-fork\n")
+    """The pid of what forks all processes of the daemon's, when the shims of earlier runs are gone."""
+    wait_until(lambda: len(client.machine.processes()) == 2)
+    (server,) = set(client.machine.processes()) - {client.machine.daemons[-1].pid}
+    assert Path(f"/proc/{server}/comm").read_text() == "rund-fork\n"
     return server

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 from pathlib import Path
 
 import pytest
@@ -131,10 +128,7 @@ def test_error_terminated_and_lost_run_again_if_needed_and_completed_do_not(fail
     failing.wait(two)
     failing.machine.kill()
     # All that could tell how it ended is gone, as after a machine's crash: its processes.
-    for pid in failing.machine.processes():
-        with contextlib.suppress(ProcessLookupError):  # the fork server ends by itself
-            os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not failing.machine.processes())
+    wait_until(lambda: not failing.machine.end_processes())
     failing.machine.start(RUND_SLOTS="4")
     failing.wait(batch)
     assert failing.statuses(batch) == ["completed", "error", "terminated", "error"]

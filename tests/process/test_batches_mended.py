@@ -53,19 +53,20 @@ def test_a_retry_does_not_empty_the_directory_again_and_a_kept_clean_is_kept(ser
     assert sorted(path.name for path in Path(trial["dir"]).iterdir()) == ["f0", "f1", "f2"]
 
 
-def test_a_batch_that_was_stopped_starts_nothing_again_by_itself(served: Machine) -> None:
-    served.script(
+def test_a_batch_that_was_stopped_starts_nothing_again_by_itself(machine: Machine) -> None:
+    machine.start(RUND_SLOTS="2")
+    machine.script(
         "t.py",
         "import signal, sys\nx = 1\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\nprint('up')\nsignal.pause()\n",
     )
-    batch = reply(served, "run", "-d", "t.py", "x=[1,2]", "--retries", "3")["run"]["id"]
-    trials = [run["id"] for run in served.json("list", "--batch", batch)["runs"]]
+    batch = reply(machine, "run", "-d", "t.py", "x=[1,2]", "--retries", "3")["run"]["id"]
+    trials = [run["id"] for run in machine.json("list", "--batch", batch)["runs"]]
     for trial in trials:
-        wait_until(lambda trial=trial: served.ctl("logs", trial).stdout == "up\n")
-    served.ctl("stop", batch, check=True)
-    runs = served.json("list", "--batch", batch)["runs"]
+        wait_until(lambda trial=trial: machine.ctl("logs", trial).stdout == "up\n")
+    machine.ctl("stop", batch, check=True)
+    runs = machine.json("list", "--batch", batch)["runs"]
     assert [(run["status"], run["attempts"]) for run in runs] == [("terminated", 1)] * 2
-    assert served.json("show", batch)["run"]["status"] == "terminated"
+    assert machine.json("show", batch)["run"]["status"] == "terminated"
 
 
 def test_a_long_function_is_shown_as_it_was_given(served: Machine) -> None:

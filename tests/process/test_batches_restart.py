@@ -54,6 +54,8 @@ def test_flags_may_shrink_grow_and_change_altogether_and_are_remembered(noted: B
 
 
 def test_options_given_are_remembered_too(noted: BatchClient) -> None:
+    noted.machine.kill()
+    noted.machine.start(RUND_SLOTS="2")
     made = noted.done(noted.run("noted.py", "x=[1,2,3]"))
     batch = made["run"]["id"]
     seed = (made["run"]["random_seed"] + 1) % 2**32

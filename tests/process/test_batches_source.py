@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 
 from tests.process.batch_client import BatchClient, plan
-from tests.process.conftest import wait_until
+from tests.process.conftest import DEADLINE, wait_until
 
 BROKEN = "x = 1\nif x > 1:\n    raise SystemExit('a bug')\n"
 MENDED = "x = 1\nw = 0.5\nprint('mended', x, w)\n"
@@ -195,7 +195,7 @@ def test_a_trial_updated_by_itself_with_a_flag_that_its_batch_has_not_is_not_cla
 
 def test_an_environment_that_was_replaced_is_forgotten_by_the_next_daemon(broken: BatchClient) -> None:
     def kept(secret: str) -> int:
-        with contextlib.closing(sqlite3.connect(broken.machine.home / "rund.db")) as store:
+        with contextlib.closing(sqlite3.connect(broken.machine.home / "rund.db", timeout=DEADLINE)) as store:
             query = "SELECT count(*) FROM environments WHERE body LIKE ?"
             return int(store.execute(query, (f"%{secret}%",)).fetchone()[0])
 

@@ -22,7 +22,7 @@ STUBBORN = (
 @pytest.fixture
 def stubborn(batches: BatchClient) -> BatchClient:
     batches.machine.kill()
-    batches.machine.start(RUND_SLOTS="3", RUND_GRACE="30")
+    batches.machine.start(RUND_SLOTS="3", RUND_GRACE="100")
     batches.script("stubborn.py", STUBBORN)
     batches.script("noted.py", NOTED)
     batches.script("gated.py", GATED)

@@ -10,6 +10,8 @@ from tests.process.conftest import wait_until
 
 @pytest.fixture
 def noted(batches: BatchClient) -> BatchClient:
+    batches.machine.kill()
+    batches.machine.start(RUND_SLOTS="2")
     batches.script("noted.py", NOTED)
     batches.script("gated.py", GATED)
     return batches

@@ -21,7 +21,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 GRID = ("x=[1.0,2.0]", "y=[2,3]")
 FLAGS = [f"x={x}, y={y}, z=a" for x in ("1.0", "2.0") for y in (2, 3)]
 MIXED = "import sys\nn = 0\nprint('begun', n)\nsys.stdout.write('last')\nsys.exit(3 if n == 2 else 0)\n"
-SLOW = "import time\nn = 0\nprint('begun', n)\ntime.sleep(60)\n"
+SLOW = "import time\nn = 0\nprint('begun', n)\ntime.sleep(1000)\n"
 
 
 @pytest.fixture
@@ -232,21 +232,24 @@ def test_a_batch_alone_is_paused_and_resumed(echo: Machine) -> None:
     echo.ctl("wait", batch, check=True)
 
 
-def test_trials_that_others_add_are_followed_too_and_running_ones_are_kept(served: Machine) -> None:
-    served.script(
+def test_trials_that_others_add_are_followed_too_and_running_ones_are_kept(machine: Machine) -> None:
+    machine.start(RUND_SLOTS="2")
+    machine.script(
         "until.py",
-        "import os\nn = 0\nprint('begun', n)\nwhile n == 1 and not os.path.exists('go'):\n    pass\nprint('over', n)\n",
+        "import os, time\nn = 0\nprint('begun', n)\nwhile n == 1 and not os.path.exists('go'):\n    time.sleep(0.01)\n"
+        "print('over', n)\n",
     )
-    following = served.popen("run", "until.py", "n=[1]", "--jobs", "2")
+    following = machine.popen("run", "until.py", "n=[1]", "--jobs", "2")
     assert following.stdout is not None
-    wait_until(lambda: served.json("list", "--status", "running")["runs"])
-    batch = batch_of(served)
-    (one,) = trials_of(served, batch)
-    other = served.popen("restart", batch, "n=[1,2]", "--needed")
-    wait_until(lambda: served.json("show", batch)["run"]["counts"]["completed"] == 1)
-    assert served.json("show", one)["run"]["attempts"] == 1
-    (Path(served.json("show", one)["run"]["dir"]) / "go").touch()
-    two = trials_of(served, batch)[1]
+    wait_until(lambda: machine.json("list")["runs"])
+    batch = batch_of(machine)
+    (one,) = trials_of(machine, batch)
+    wait_until(lambda: machine.json("show", one)["run"]["status"] == "running")
+    other = machine.popen("restart", batch, "n=[1,2]", "--needed")
+    wait_until(lambda: machine.json("show", batch)["run"]["counts"]["completed"] == 1)
+    assert machine.json("show", one)["run"]["attempts"] == 1
+    (Path(machine.json("show", one)["run"]["dir"]) / "go").touch()
+    two = trials_of(machine, batch)[1]
     out, _ = following.communicate(timeout=DEADLINE)
     assert following.returncode == 0
     lines = {f"[{trial}] {word} {n}" for trial, n in ((one, 1), (two, 2)) for word in ("begun", "over")}
@@ -270,12 +273,13 @@ def test_output_is_whole_whatever_bytes_it_has(echo: Machine) -> None:
     assert (result.returncode, result.stdout) == (0, bytes(range(256)) * 15_000)
 
 
+@pytest.mark.timeout(900)
 def test_hundreds_of_short_trials_are_all_shown_once(echo: Machine) -> None:
-    result = echo.ctl("run", "echo.py", "y=range[1:150]", check=True)
+    result = echo.ctl("run", "echo.py", "y=range[1:150]", check=True, timeout=400)
     ids = trials_of(echo, batch_of(echo))
     assert sorted(result.stdout.splitlines()) == sorted(f"[{each}] 1.0 {y} 'a'" for y, each in enumerate(ids, 1))
     assert result.stderr.count("Running trial ") == 150
-    again = echo.ctl("restart", batch_of(echo), check=True)
+    again = echo.ctl("restart", batch_of(echo), check=True, timeout=400)
     assert sorted(again.stdout.splitlines()) == sorted(result.stdout.splitlines())
 
 
@@ -292,7 +296,7 @@ def test_a_batch_is_followed_on_when_its_daemon_is_gone_and_another_comes(served
     served.kill()
     served.start()
     (served.folder / "go").touch()
-    wrote, said = following.communicate(timeout=120)
+    wrote, said = following.communicate(timeout=DEADLINE)
     assert following.returncode == 0, said
     assert "begun 2\n" in wrote
 
@@ -306,10 +310,12 @@ def test_logs_of_a_batch_are_those_of_its_trials(echo: Machine) -> None:
 
 
 def test_on_a_terminal_a_live_line_stands_below_and_leaves_no_trace(echo: Machine) -> None:
-    echo.script("mixed.py", "import time\n" + MIXED.replace("print(", "time.sleep(0.3)\nprint(", 1))
+    held = "import os, time\nwhile not os.path.exists(os.environ['RUND_HOME'] + '/../go'):\n    time.sleep(0.01)\n"
+    echo.script("mixed.py", held + MIXED)
     columns = 30
-    out = on_terminal(echo, columns, "run", "mixed.py", "n=[1,2,3,4,5]", "--jobs", "2")
-    assert re.search(rb"\r\x1b\[K[0-4]/5 done, [12] running", out)
+    live_line = re.compile(rb"\r\x1b\[K[0-4]/5 done, [12] running")
+    out = on_terminal(echo, columns, live_line, "run", "mixed.py", "n=[1,2,3,4,5]", "--jobs", "2")
+    assert live_line.search(out)
     live = re.findall(rb"\r\x1b\[K(\d/5 done[^\r]*)", out)
     assert all(len(line.decode()) < columns for line in live)
     batch = batch_of(echo)
@@ -318,8 +324,8 @@ def test_on_a_terminal_a_live_line_stands_below_and_leaves_no_trace(echo: Machin
     assert sum(line.startswith("[") and line.endswith("last") for line in screen(out)) == 5
 
 
-def on_terminal(machine: Machine, columns: int, *args: str) -> bytes:
-    """All that a command writes on a terminal, to its end."""
+def on_terminal(machine: Machine, columns: int, seen: re.Pattern[bytes], *args: str) -> bytes:
+    """All that a command writes on a terminal, to its end; when it has written ``seen``, what it follows may go on."""
     terminal, slave = os.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     process = subprocess.Popen(
@@ -333,6 +339,8 @@ def on_terminal(machine: Machine, columns: int, *args: str) -> bytes:
         except OSError:  # EIO: the last one has closed it
             break
         written += data
+        if seen.search(written):
+            (machine.folder / "go").touch()
     os.close(terminal)
     process.wait(DEADLINE)
     return written
