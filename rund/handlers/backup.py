@@ -16,7 +16,6 @@ from rund.errors import InternalError, InvalidError, RundError
 from rund.handlers.context import Call, Context, Reply
 from rund.store.backup import back_up
 from rund.store.backups import is_due, kept_backups, make_backup
-from rund.store.directories import Directories
 from rund.store.store import Store
 from rund.threads import in_thread
 
@@ -33,7 +32,7 @@ async def backup(context: Context, call: Call[BackupParams]) -> Reply:
     if not path.is_absolute() or "\0" in params.path:
         raise InvalidError("path: give an absolute path: the daemon has another working folder", field="path")
     database = context.store.directories.database
-    _check_log(context.store.directories)
+    _check_files(context.store)
     size = await _in_thread(context.store, lambda proceed: back_up(database, path, force=params.force, proceed=proceed))
     return {"path": str(path), "bytes": size}
 
@@ -52,7 +51,7 @@ async def back_up_daily(store: Store, *, keep: int) -> None:
 
 async def _back_up_if_due(store: Store, keep: int) -> None:
     directories = store.directories
-    _check_log(directories)
+    _check_files(store)
     backups = await in_thread(kept_backups, directories.backups)
     first = await store.read(lambda reader: reader.first_made())
     if not is_due(backups, now=now(), first_run=first):
@@ -61,10 +60,11 @@ async def _back_up_if_due(store: Store, keep: int) -> None:
         _log.info("the daily backup was made, in %s", directories.backups)
 
 
-def _check_log(directories: Directories) -> None:
-    """Raise `InternalError` if the log was removed: to open the database anew would make another, and harm it."""
-    if directories.database.exists() and not directories.log.exists():
-        raise InternalError(f"the log {directories.log} was removed: start rund again, by `runctl daemon stop`")
+def _check_files(store: Store) -> None:
+    """Raise `InternalError` if the database or its log was removed: to open it anew would make or harm another."""
+    what = store.files.fault()
+    if what is not None:
+        raise InternalError(what)
 
 
 async def _in_thread(store: Store, work: Callable[[Callable[[], bool]], T]) -> T:

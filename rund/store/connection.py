@@ -11,12 +11,12 @@ from pathlib import Path
 BUSY_TIMEOUT_MS = 10_000
 
 
-def open_writer(path: Path) -> sqlite3.Connection:
+def open_writer(path: Path, *, make: bool = False) -> sqlite3.Connection:
     """The connection that writes; every commit is on the disk when it returns (``synchronous=FULL``).
 
-    With NORMAL a power cut would lose acknowledged commits.
+    With NORMAL a power cut would lose acknowledged commits.  ``make``: make the database if there is none.
     """
-    connection = _open(path)
+    connection = _open(path, "rwc" if make else "rw")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -25,7 +25,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
 def open_reader(path: Path) -> sqlite3.Connection:
     """A connection that only reads, each statement or snapshot one committed state."""
-    connection = _open(path)
+    connection = _open(path, "rw")
     connection.execute("PRAGMA query_only = ON")
     return connection
 
@@ -39,9 +39,15 @@ def open_untouched(path: Path, *, with_log: bool = True) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path, mode: str) -> sqlite3.Connection:
     # Each connection is used by one thread at a time, by the one who opened it; autocommit, so that
     # transactions begin and end only where they are written down.
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     return connection

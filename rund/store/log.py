@@ -1,13 +1,17 @@
-"""The writer's part in SQLite's log: when it is copied into the database, and its number (see `log_number`)."""
+"""The writer's part in SQLite's log: when it is copied into the database, and its number (see `log_number`).
+
+A log that was removed goes with this process.  From then on what is committed is copied into the database before it is
+answered.
+"""
 
 from __future__ import annotations
 
 import logging
 import sqlite3
-from pathlib import Path
 from typing import Final
 
 from rund.store.directories import Directories
+from rund.store.files import StoreFiles
 from rund.store.log_number import read_inside, write_beside, write_inside
 
 # About the thousand pages that SQLite's own rule would have, told by what is known here.
@@ -25,19 +29,19 @@ class Log:
     SQLite copies nothing by itself, for each copy is to be followed by a new number.
     """
 
-    def __init__(self, connection: sqlite3.Connection, directories: Directories) -> None:
+    def __init__(self, connection: sqlite3.Connection, directories: Directories, files: StoreFiles) -> None:
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute(f"PRAGMA journal_size_limit = {_LIMIT}")
         self._connection = connection
         self._file = directories.log
+        self._files = files
         self._beside = directories.log_number
         self._number = read_inside(connection)
         self._rows = connection.total_changes
         self._begun = self._rows
         self._commits = 0
-        self._inode = _inode(directories.log)
+        files.note_log()
         self._bytes = 0  # of the file when it was copied last, if it was too large then
-        self._told = False  # that it was removed
         self._due = True  # the next commit is to have a new number
         self._numbered = False  # the open transaction has one
         self._unwritten = True  # the file does not have it yet
@@ -66,27 +70,34 @@ class Log:
             except OSError as error:  # the change is durable all the same
                 _log.warning("%s cannot be written: %s", self._beside, error)
 
+    def is_kept(self) -> bool:
+        """Whether what was committed outlives this process: of a log that was removed it is copied for that."""
+        if not self._files.log_removed():
+            return True
+        if not self._files.log_was_removed:
+            self._files.log_was_removed = True
+            _log.error("%s was removed: changes are copied into the database at once; start rund again", self._file)
+        # Unlike the copying that is due it waits for those who read.
+        busy, frames, copied = self._copy("FULL")
+        return not busy and frames == copied
+
     def copy_if_due(self) -> None:
         """Copy the log into the database where it has grown, as far as no reader needs it."""
         rows = self._connection.total_changes - self._rows
-        removed = self._removed()
-        if not removed and self._commits < _COMMITS and rows < _ROWS and not self._too_large():
-            return
+        removed = self._files.log_removed()  # what was answered before that is copied as well
+        if removed or self._commits >= _COMMITS or rows >= _ROWS or self._too_large():
+            self._copy("PASSIVE")
+
+    def _copy(self, how: str) -> tuple[int, int, int]:
+        """Whether somebody hindered it, and how many pages the log has and were copied of it."""
         self._commits, self._rows = 0, self._connection.total_changes
+        busy, frames, copied = 1, 0, 1  # nobody knows
         try:
-            copied = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[2]
+            busy, frames, copied = self._connection.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
         except sqlite3.Error as error:
             _log.warning("the log of the database cannot be copied into it just now: %s", error)
-            copied = 1  # nobody knows
         self._due = self._due or copied > 0
-
-    def _removed(self) -> bool:
-        """Whether somebody removed or replaced the file: then what is written goes with this process."""
-        removed = self._inode is not None and _inode(self._file) != self._inode
-        if removed and not self._told:
-            _log.error("%s was removed: changes are copied into the database at once; start rund again", self._file)
-        self._told = removed
-        return removed
+        return busy, frames, copied
 
     def _too_large(self) -> bool:
         """Whether the file is too large, and was not copied at this size: a reader may hinder that it is begun anew."""
@@ -100,10 +111,3 @@ class Log:
         grown = size > self._bytes
         self._bytes = size
         return grown
-
-
-def _inode(path: Path) -> int | None:
-    try:
-        return path.stat().st_ino
-    except OSError:
-        return None

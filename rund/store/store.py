@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import sqlite3
@@ -16,6 +17,7 @@ from rund.errors import InternalError, RundError, UnsupportedError
 from rund.store.connection import open_reader, open_writer
 from rund.store.directories import Directories
 from rund.store.examine import check_store, is_damage
+from rund.store.files import StoreFiles
 from rund.store.log_number import read_inside, write_beside
 from rund.store.migrate import migrate
 from rund.store.reader import Reader
@@ -40,9 +42,10 @@ class Store:
 
     def __init__(self, directories: Directories, committed: Callable[[], None]) -> None:
         self.directories = directories
-        self._writer = Writer(directories, Reserve(directories.reserve), committed)
+        self.files = StoreFiles(directories)
+        self._writer = Writer(directories, Reserve(directories.reserve), self.files, committed)
         self._writer.start()
-        self._version = Version(directories.database)
+        self._version = Version(directories.database, self.files)
         self._limiter = anyio.CapacityLimiter(READERS)
         self.copies = anyio.CapacityLimiter(1)  # of the whole database, one after the other
         self.damage: str | None = None  # what a read has met that no other can mend
@@ -53,9 +56,7 @@ class Store:
     @property
     def fault(self) -> str | None:
         """Why not everything can be written or read now; None if it can."""
-        if not self.directories.database.exists():
-            return f"the database {self.directories.database} is gone: `runctl doctor` tells what to do"
-        return self._writer.fault or self.damage
+        return self.files.fault() or self._writer.fault or self.damage
 
     @property
     def stops(self) -> int:
@@ -97,10 +98,7 @@ class Store:
             _log.warning("damaged runs could not be set aside: %s", error.message)
 
     def _read(self, query: Callable[[Reader], T]) -> tuple[T, dict[str, str]]:
-        try:
-            reader = self._idle.get_nowait()
-        except queue.Empty:
-            reader = self._open_reader()
+        reader = self._taken_reader()
         try:
             reader.snapshot()
             try:
@@ -112,7 +110,11 @@ class Store:
         finally:
             self._idle.put(reader)
 
-    def _open_reader(self) -> Reader:
+    def _taken_reader(self) -> Reader:
+        with contextlib.suppress(queue.Empty):
+            return self._idle.get_nowait()
+        if self._connections and self.files.fault() is not None:
+            return self._idle.get()  # none is opened now, and those that are there come back
         connection = open_reader(self.directories.database)
         self._connections.append(connection)
         return Reader(connection)
@@ -131,6 +133,7 @@ class Store:
         self._version.close()
         for connection in self._connections:
             connection.close()
+        self.files.close()
 
 
 def prepare(directories: Directories) -> None:
@@ -155,7 +158,7 @@ def prepare(directories: Directories) -> None:
 
 def _migrate(directories: Directories) -> None:
     path = directories.database
-    connection = open_writer(path)
+    connection = open_writer(path, make=True)
     try:
         path.chmod(0o600)
         migrate(connection, str(path))

@@ -20,6 +20,7 @@ from typing import Final, TypeVar
 from rund.errors import InternalError
 from rund.store.committing import Asked, Committer
 from rund.store.directories import Directories
+from rund.store.files import StoreFiles
 from rund.store.reserve import Reserve
 from rund.store.transaction import Transaction
 
@@ -32,8 +33,10 @@ _LOOK_AGAIN: Final = 1.0  # seconds
 class Writer:
     """The writing thread of a home's database; ``committed`` is called in the loop after each commit."""
 
-    def __init__(self, directories: Directories, reserve: Reserve, committed: Callable[[], None]) -> None:
-        self._committer = Committer(directories, reserve)
+    def __init__(
+        self, directories: Directories, reserve: Reserve, files: StoreFiles, committed: Callable[[], None]
+    ) -> None:
+        self._committer = Committer(directories, reserve, files)
         self._committed = committed
         self._queue: queue.SimpleQueue[Asked | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
@@ -60,7 +63,7 @@ class Writer:
 
         ``urgent``: it ends or frees something, and is written on a full disk too, as long as the reserve lasts.
         Raises what ``change`` raises; `FullError` if the disk is full, and nothing of it is there then; `InternalError`
-        if the disk fails, which says whether it is certain that nothing was changed.
+        if the disk fails or the database is gone, which says whether it is certain that nothing was changed.
         """
         if self._closed:
             raise InternalError("the daemon is stopping: try again when it has started")

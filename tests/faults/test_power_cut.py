@@ -52,17 +52,17 @@ REDUCED = [
 ]
 # A daemon that leaves out the flush of its commits.
 SABOTAGED = """
-import rund.store.committing as committing
+import rund.store.writing as writing
 from rund.cli import main
 
-open_writer = committing.open_writer
+open_writer = writing.open_writer
 
 def without_flush(path):
     connection = open_writer(path)
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection
 
-committing.open_writer = without_flush
+writing.open_writer = without_flush
 main()
 """
 

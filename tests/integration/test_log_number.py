@@ -14,6 +14,7 @@ from rund.store import log
 from rund.store.connection import open_reader, open_writer
 from rund.store.directories import Directories
 from rund.store.examine import DamagedStoreError, check_store, find_damage
+from rund.store.files import StoreFiles
 from rund.store.log_number import read_beside, read_inside, write_beside
 from rund.store.store import prepare
 
@@ -30,7 +31,8 @@ class Home:
     def open(self) -> None:
         prepare(self.directories)
         self.connection = open_writer(self.directories.database)
-        self.log = log.Log(self.connection, self.directories)
+        self.files = StoreFiles(self.directories)
+        self.log = log.Log(self.connection, self.directories, self.files)
 
     def commit(self, *, answered: bool = True) -> None:
         self.connection.execute("BEGIN IMMEDIATE")
@@ -57,6 +59,7 @@ class Home:
     def close(self) -> None:
         self.release()
         self.connection.close()
+        self.files.close()
 
     def killed(self, folder: Path) -> Directories:
         """The home as a kill would leave it now."""

@@ -18,6 +18,7 @@ from rund.model.status import Status
 from rund.store.cleaning import clean_up, note_leftovers, remove_garbage
 from rund.store.committing import Asked, Committer
 from rund.store.directories import Directories
+from rund.store.files import StoreFiles
 from rund.store.listing import RunFilter
 from rund.store.migrate import migrations
 from rund.store.reader import Reader
@@ -123,16 +124,18 @@ async def test_the_bell_rings_after_a_change_and_not_after_a_look(directories: D
 
 
 async def test_the_end_of_a_fault_is_told_also_when_nothing_has_changed(directories: Directories) -> None:
-    committer = Committer(directories, Reserve(directories.reserve))
+    files = StoreFiles(directories)
+    committer = Committer(directories, Reserve(directories.reserve), files)
     nothing = Asked(lambda _: None, asyncio.get_running_loop().create_future(), urgent=False)
     try:
         assert not committer.carry_out([nothing])
-        committer.fault = "the disk was full a moment ago"
+        committer._faults.note("the disk was full a moment ago")
         assert committer.carry_out([nothing]), "who waits for room is woken"
         assert committer.fault is None
         assert not committer.carry_out([nothing])
     finally:
         committer.close()
+        files.close()
 
 
 async def test_the_runs_of_a_page_go_on_where_the_last_ended(directories: Directories, add_run: AddRun) -> None:
