@@ -87,18 +87,18 @@ async def trials(context: Context, call: Call[TrialsParams]) -> Reply:
     def query(reader: Reader) -> Reply:
         batch = _batch(reader, params.batch)
         generation = batch.generation if params.generation is None else params.generation
-        ids = reader.committed_list(batch.id, generation or 0)
-        if ids is None:
+        found = reader.committed_page(batch.id, generation or 0, after=params.after, limit=params.limit)
+        if found is None:
             raise NotFoundError(
                 f"generation {generation} of batch {batch.id[:8]} is not kept: its present one is {batch.generation}"
             )
-        page = ids[params.after : params.after + params.limit]
+        page, total = found
         following = params.after + len(page)
         return {
             "generation": generation,
             "trials": page,
-            "total": len(ids),
-            "next": following if following < len(ids) else None,
+            "total": total,
+            "next": following if following < total else None,
         }
 
     return await context.store.read(query)
@@ -109,7 +109,7 @@ def _statuses(names: list[str]) -> tuple[Status, ...]:
     for name in names:
         if name not in known:
             raise InvalidError(f"status: {name!r} is none of {', '.join(known)}", field="status")
-    return tuple(known[name] for name in names)
+    return tuple(known[name] for name in dict.fromkeys(names))
 
 
 def _cursor(text: str) -> tuple[float, int]:

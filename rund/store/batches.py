@@ -19,6 +19,7 @@ from rund.store.queries import QUERIES, RUN_COLUMNS
 from rund.store.queue import QueueReader
 
 ID_BYTES = 16
+_ALL = 2**31 - 1  # bytes: as much as SQLite keeps in one value
 
 _log = logging.getLogger(__name__)
 
@@ -184,11 +185,19 @@ class BatchReader(QueueReader):
 
     def committed_list(self, batch_id: str, generation: int) -> list[str] | None:
         """The ids that were a batch's trials in this generation; None if they are not kept (any more)."""
+        page = self.committed_page(batch_id, generation, after=0, limit=None)
+        return None if page is None else page[0]
+
+    def committed_page(
+        self, batch_id: str, generation: int, *, after: int, limit: int | None
+    ) -> tuple[list[str], int] | None:
+        """(``limit`` at most of those ids, but for the first ``after``; how many there are); None as above."""
         row = self._connection.execute(
-            "SELECT ids FROM lists WHERE batch = (SELECT key FROM runs WHERE id = ?) AND generation = ?",
-            (batch_id, generation),
+            "SELECT substr(ids, ?, ?), length(ids) FROM lists "
+            "WHERE batch = (SELECT key FROM runs WHERE id = ?) AND generation = ?",
+            (1 + min(after * ID_BYTES, _ALL), _ALL if limit is None else limit * ID_BYTES, batch_id, generation),
         ).fetchone()
-        return None if row is None else unpack_ids(row[0])
+        return None if row is None else (unpack_ids(row[0]), row[1] // ID_BYTES)
 
     def is_paused(self, run: Run) -> bool:
         """Whether a pending run may not start because of a pause, of all or of its batch."""

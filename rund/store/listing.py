@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from rund.model.run import Run
 from rund.model.status import Status
+from rund.store.codec import Row
 from rund.store.queries import RUN_COLUMNS
 from rund.store.runs import RunReader
 
@@ -28,6 +31,11 @@ class RunFilter:
         """Whether the counts by status answer how many there are."""
         return self.operation is None and self.label is None and self.tag is None and not self.orphans
 
+    @property
+    def all_orphans(self) -> bool:
+        """Whether it is of all orphans that are not in the trash."""
+        return self.orphans and self.made_by is None and self.tag is None and not self.trash
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
@@ -43,33 +51,53 @@ class ListingReader(RunReader):
 
     def list_runs(self, wanted: RunFilter, *, limit: int, after: tuple[float, int] | None) -> Page:
         """A page of the runs that ``wanted`` lets through, newest start first."""
+        parts = [self._rows(part, limit + 1, after) for part in _in_order(wanted)]
+        rows = list(islice(heapq.merge(*parts, key=_place, reverse=True), limit + 1))
+        page = tuple(self._runs(rows[:limit]))
+        return Page(runs=page, total=self._total(wanted), next=_place(rows[limit - 1]) if len(rows) > limit else None)
+
+    def _rows(self, wanted: RunFilter, limit: int, after: tuple[float, int] | None) -> Iterator[Row]:
         clauses, values = _conditions(wanted)
         start, start_values = ("", ()) if after is None else (" AND (r.listed, r.key) < (?, ?)", after)
-        rows = self._connection.execute(
+        return self._connection.execute(
             f"SELECT {RUN_COLUMNS} FROM runs AS r WHERE {clauses}{start} ORDER BY r.listed DESC, r.key DESC LIMIT ?",
-            (*values, *start_values, limit + 1),
-        ).fetchall()
-        page = tuple(self._runs(rows[:limit]))
-        following = (rows[limit - 1][-2], rows[limit - 1][-1]) if len(rows) > limit else None
-        return Page(runs=page, total=self._total(wanted, clauses, values), next=following)
+            (*values, *start_values, limit),
+        )
 
-    def _total(self, wanted: RunFilter, clauses: str, values: Sequence[object]) -> int:
+    def _total(self, wanted: RunFilter) -> int:
         if wanted.plain:
             counts = self.counts(trash=wanted.trash)
-            return sum(counts[status] for status in (wanted.status or tuple(Status)))
-        row = self._connection.execute(f"SELECT count(*) FROM runs AS r WHERE {clauses}", tuple(values)).fetchone()
+            return sum(counts[status] for status in (set(wanted.status) or Status))
+        clauses, values = _conditions(wanted)
+        # Orphans are few beside the trials that batches list, which SQLite would look through.
+        index = "INDEXED BY runs_orphans " if wanted.all_orphans else ""
+        row = self._connection.execute(f"SELECT count(*) FROM runs AS r {index}WHERE {clauses}", values).fetchone()
         return int(row[0])
+
+
+def _place(row: Row) -> tuple[float, int]:
+    """What orders listings, of a row of `RUN_COLUMNS`."""
+    return row[-2], row[-1]
+
+
+def _in_order(wanted: RunFilter) -> list[RunFilter]:
+    """The same in parts, of each of which an index has the order: of several statuses SQLite would sort all runs."""
+    if not wanted.plain or wanted.trash or len(wanted.status) < 2:
+        return [wanted]
+    return [replace(wanted, status=(status,)) for status in dict.fromkeys(wanted.status)]
 
 
 def _conditions(wanted: RunFilter) -> tuple[str, list[object]]:
     clauses = ["r.deleted IS NOT NULL" if wanted.trash else "r.deleted IS NULL"]
     values: list[object] = []
+    # Those with a tag are few, and found by it: the plus keeps SQLite from looking through all of a status, say.
+    r = "r" if wanted.tag is None else "+r"
     if wanted.status:
-        clauses.append(f"r.status IN ({', '.join('?' * len(wanted.status))})")
+        clauses.append(f"{r}.status IN ({', '.join('?' * len(wanted.status))})")
         values += [status.value for status in wanted.status]
     for column, value in (("operation", wanted.operation), ("label", wanted.label)):
         if value is not None:
-            clauses.append(f"r.{column} = ?")
+            clauses.append(f"{r}.{column} = ?")
             values.append(value)
     if wanted.tag is not None:
         clauses.append("r.key IN (SELECT run FROM tags WHERE tag = ?)")

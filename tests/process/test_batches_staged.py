@@ -97,6 +97,8 @@ def test_of_more_trials_than_an_answer_carries_their_number_is_told_and_their_id
     assert made["trials"] == noted.call("show", run=batch)["run"]["trials"] == 10_001
     ids = noted.call("trials", batch=batch)["trials"] + noted.call("trials", batch=batch, after=10_000)["trials"]
     assert len(ids) == len(set(ids)) == 10_001
+    beyond = noted.call("trials", batch=batch, after=2**63 - 1)
+    assert (beyond["trials"], beyond["total"], beyond["next"]) == ([], 10_001, None)
     fewer = noted.restart(batch, "x=range[1:10000]", stage=True)
     assert not fewer["truncated"]
     assert fewer["trials"] == noted.call("show", run=batch)["run"]["trials"] == ids[:-1]
