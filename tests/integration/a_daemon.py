@@ -1,6 +1,6 @@
 """Submits shell scripts as a daemon would, tells when that is done, and waits to be killed.
 
-``python -m tests.integration.a_daemon BASE SCRIPT...``: attempt N runs script N in ``BASE/N``.
+``python -m tests.integration.a_daemon BASE MARK SCRIPT...``: attempt N runs script N in ``BASE/N-MARK``.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from rund.executor.local import LocalBackend
 
 
 async def main() -> None:
-    base, scripts = Path(sys.argv[1]), sys.argv[2:]
+    base, mark, scripts = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
     submissions = [
         Submission(
             token=str(number),
-            directory=base / str(number),
+            directory=base / f"{number}-{mark}",
             cwd=base,
             argv=("sh", "-c", script),
             environment=dict(os.environ),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import gc
 import os
+import resource
 import signal
 import uuid
 from collections.abc import Iterator
@@ -80,8 +83,30 @@ def children(pid: int | str = "self") -> set[int]:
 
 
 def descriptors() -> list[int]:
-    """What this process has open."""
+    """What this process has open, without what is garbage: the collector would close that at any time."""
+    gc.collect()
     return [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]
+
+
+@contextlib.contextmanager
+def spare_descriptors(count: int) -> Iterator[None]:
+    """A time in which this process can open so many descriptors more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Those given out next are the lowest free ones: one above all that are open, and all the holes below it.
+    limit = max(descriptors()) + 2 + count
+    fillers: list[int] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                fillers.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        for _ in range(count):
+            os.close(fillers.pop())
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for filler in fillers:
+            os.close(filler)
 
 
 def command_line(pid: int | None) -> bytes:
@@ -146,7 +171,8 @@ async def gone(pid: int) -> None:
     """Wait until process ``pid`` has ended."""
     try:
         pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
+    except OSError as error:
+        assert error.errno in (errno.ESRCH, errno.EINVAL), error  # the latter while it is being reaped
         return
     try:
         with anyio.fail_after(PATIENCE):

@@ -31,7 +31,8 @@ class FakeDaemon:
         self.request_ids: list[str | None] = []  # of what was asked
         self.connections = 0
         self.on_close: Callable[[], None] = lambda: None
-        self._clients: list[socket.socket] = []
+        self._clients: list[socket.socket] | None = []  # None: it is closed
+        self._changing = threading.Lock()  # the clients
         self._threads: list[threading.Thread] = []
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
@@ -43,7 +44,11 @@ class FakeDaemon:
 
     def hang_up(self, *, stopped: bool = True) -> None:
         """End every connection, as a daemon that a client has stopped, or else as one that was killed."""
-        clients, self._clients = self._clients, []
+        with self._changing:
+            clients, self._clients = self._clients, []
+        self._hang_up(clients or [], stopped=stopped)
+
+    def _hang_up(self, clients: list[socket.socket], *, stopped: bool) -> None:
         for client in clients:
             with suppress(OSError):  # the client was first
                 if stopped:
@@ -53,7 +58,9 @@ class FakeDaemon:
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self.hang_up()
+        with self._changing:
+            clients, self._clients = self._clients, None
+        self._hang_up(clients or [], stopped=True)
         self.on_close()
         for thread in self._threads:
             thread.join(PATIENCE)
@@ -71,7 +78,11 @@ class FakeDaemon:
             except OSError:
                 return
             self.connections += 1
-            self._clients.append(client)
+            with self._changing:
+                if self._clients is None:
+                    client.close()
+                    return
+                self._clients.append(client)
             self._start(self._serve, client)
 
     def _serve(self, client: socket.socket) -> None:

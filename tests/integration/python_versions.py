@@ -17,7 +17,7 @@ def interpreters() -> list[str]:
     for name in filter(None, candidates):
         code = "import sys; print('%d.%d' % sys.version_info[:2]); print(sys.executable)"
         try:
-            done = subprocess.run([name, "-c", code], capture_output=True, text=True, timeout=20, check=False)
+            done = subprocess.run([name, "-c", code], capture_output=True, text=True, timeout=120, check=False)
         except OSError:
             continue
         if done.returncode == 0:

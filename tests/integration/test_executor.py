@@ -153,7 +153,7 @@ async def test_an_attempt_that_never_ran_leaves_nothing_and_its_run_waits_and_st
                 refused, taken = backend.submitted
                 assert taken.directory.is_dir()
                 bell = broker.bell
-                while refused.directory.exists():
+                while await store.read(lambda reader: reader.garbage(10)) or refused.directory.exists():
                     await bell.wait()
                     bell = broker.bell
                 tasks.cancel_scope.cancel()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import resource
 import signal
@@ -14,7 +13,7 @@ import anyio
 import pytest
 
 from rund.engine.recover import Ended, NeverRan
-from rund.executor.backend import State, Submission
+from rund.executor.backend import State
 from rund.executor.facts import read_facts
 from rund.executor.local import LocalBackend
 from rund.model.status import Status
@@ -30,6 +29,7 @@ from tests.integration.attempts import (
     found,
     gone,
     run,
+    spare_descriptors,
 )
 
 pytestmark = pytest.mark.anyio
@@ -236,46 +236,27 @@ async def test_a_running_trial_costs_one_descriptor(
 async def test_without_a_free_descriptor_a_submission_is_refused_and_never_ran(
     attempts: Attempts,
 ) -> None:
+    attempt, later = attempts.shell("exit 0"), attempts.shell("exit 0")
     async with LocalBackend() as backend:
         await run(backend, attempts.make("true"))
-        # What earlier tests left to the collector may be closed just now, and leave a descriptor for it.
-        gc.collect()
-        for _ in range(20):
-            attempt = attempts.shell("exit 0")
-            refused = await submitted_with_spare(backend, attempt, 0)
-            if refused:
-                break
-            await all_ended(backend, attempt)
+        with spare_descriptors(0):
+            refused = await backend.submit([attempt])
         assert list(refused) == [attempt.token]
         assert "too many open files" in refused[attempt.token]
-        assert isinstance(found(attempt), NeverRan)
-        await run(backend, attempts.shell("exit 0"))
+        assert found(attempt) == NeverRan()
+        await run(backend, later)
 
 
 async def test_one_free_descriptor_is_enough_to_submit_and_watch(attempts: Attempts) -> None:
     attempt = attempts.shell("exit 3")
     async with LocalBackend() as backend:
         await run(backend, attempts.make("true"))
-        assert await submitted_with_spare(backend, attempt, 1) == {}
+        with spare_descriptors(1):
+            assert await backend.submit([attempt]) == {}
         await all_ended(backend, attempt)
     finding = found(attempt)
     assert isinstance(finding, Ended)
     assert finding.reason == "exit 3"
-
-
-async def submitted_with_spare(backend: LocalBackend, attempt: Submission, spare: int) -> dict[str, str]:
-    """What is refused while only so many descriptors are left."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # The numbers given out next are the lowest free ones: leave so many below the limit.
-    highest = max(descriptors())
-    fillers = [os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC) for _ in range(highest + 2)]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(fillers) + 1 + spare, hard))
-    try:
-        return await backend.submit([attempt])
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for filler in fillers:
-            os.close(filler)
 
 
 async def test_a_directory_that_cannot_be_written_is_refused(attempts: Attempts) -> None:

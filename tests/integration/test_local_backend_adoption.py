@@ -39,7 +39,7 @@ ROOT = Path(__file__).parents[2]
 def killed_daemon(attempts: Attempts, *scripts: str) -> Iterator[subprocess.Popen[bytes]]:
     """A daemon in a process of its own that has submitted ``scripts``; killed at the end at the latest."""
     daemon = subprocess.Popen(
-        [sys.executable, "-m", "tests.integration.a_daemon", str(attempts.base), *scripts],
+        [sys.executable, "-m", "tests.integration.a_daemon", str(attempts.base), attempts.mark, *scripts],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         env=os.environ | {"MARK": attempts.mark},
@@ -55,6 +55,11 @@ def killed_daemon(attempts: Attempts, *scripts: str) -> Iterator[subprocess.Pope
             for server in below:  # it ends when it sees that its daemon has gone, which may take a while
                 assert select.select([server], [], [], PATIENCE)[0]
                 os.close(server)
+
+
+def submitted(attempts: Attempts, number: int) -> Path:
+    """The directory of an attempt of the daemon."""
+    return attempts.base / f"{number}-{attempts.mark}"
 
 
 async def ends(backend: LocalBackend, count: int) -> list[str]:
@@ -77,7 +82,7 @@ async def test_a_second_daemon_takes_back_what_runs_and_gets_true_ends_of_all(at
     ended = f"echo ready >{bell.path}; exit 4"
     with killed_daemon(attempts, running, ended, "exit 137"):
         assert [await bell.line(), await bell.line()] == ["ready", "ready"]
-    directories = {str(number): attempts.base / str(number) for number in range(3)}
+    directories = {str(number): submitted(attempts, number) for number in range(3)}
     async with LocalBackend() as backend:
         alive = await backend.find(directories)
         assert "0" in alive
@@ -92,16 +97,16 @@ async def test_a_taken_back_attempt_can_be_stopped(attempts: Attempts, bell: Bel
     with killed_daemon(attempts, f"echo ready >{bell.path}; exec sleep 1000"):
         await bell.line()
     async with LocalBackend() as backend:
-        assert await backend.find({"0": attempts.base / "0"}) == {"0"}
+        assert await backend.find({"0": submitted(attempts, 0)}) == {"0"}
         await backend.cancel(["0"])
         assert await ends(backend, 1) == ["0"]
-    assert reason(attempts.base / "0") == "stopped"
+    assert reason(submitted(attempts, 0)) == "stopped"
 
 
 async def test_a_stop_works_while_no_daemon_runs(attempts: Attempts, bell: Bell) -> None:
     with killed_daemon(attempts, f"echo ready >{bell.path}; exec sleep 1000"):
         await bell.line()
-    directory = attempts.base / "0"
+    directory = submitted(attempts, 0)
     started = read_facts(directory).started
     assert started is not None
     async with LocalBackend() as backend:
@@ -116,7 +121,7 @@ async def test_a_hundred_live_attempts_are_taken_back_at_once(attempts: Attempts
     with killed_daemon(attempts, *scripts):
         for _ in scripts:
             await bell.line()
-    directories = {str(number): attempts.base / str(number) for number in range(100)}
+    directories = {str(number): submitted(attempts, number) for number in range(100)}
     async with LocalBackend() as backend:
         assert await backend.find(directories) == set(directories)
         await backend.cancel(directories)
@@ -129,11 +134,11 @@ async def test_processes_that_outlived_their_killed_shim_are_taken_back_and_can_
 ) -> None:
     with killed_daemon(attempts, f"echo ready >{bell.path}; exec sleep 1000"):
         await bell.line()
-        started = read_facts(attempts.base / "0").started
+        started = read_facts(submitted(attempts, 0)).started
         assert started is not None
         os.kill(started.shim_pid, signal.SIGKILL)
     async with LocalBackend() as backend:
-        assert await backend.find({"0": attempts.base / "0"}) == {"0"}
+        assert await backend.find({"0": submitted(attempts, 0)}) == {"0"}
         await backend.cancel(["0"])
         assert await ends(backend, 1) == ["0"]
 
@@ -182,10 +187,15 @@ async def test_a_shim_that_is_just_being_born_holds_up_no_other_adoption(attempt
     unborn = [attempts.make("true").directory for _ in range(20)]
     locks = [hold_new(directory / SHIM_LOCK, boot_id().encode()) for directory in unborn]
     directories = {str(number): directory for number, directory in enumerate(unborn)}
+    for _ in range(3):  # the machine may stand still in the midst of one
+        async with LocalBackend() as backend:
+            alone = await seconds_to_find(backend, {"0": unborn[0]})
+            together = await seconds_to_find(backend, directories)
+        if together < 8 * alone:
+            break
+    assert together < 8 * alone, "they are waited for one after the other"
     async with LocalBackend() as backend:
-        alone = await seconds_to_find(backend, {"0": unborn[0]})
-        together = await seconds_to_find(backend, directories)
-        assert together < 8 * alone, "they are waited for one after the other"
+        assert await backend.find(directories) == set(directories)
         for lock in locks:
             os.close(lock)
         assert await ends(backend, 20) == sorted(directories)

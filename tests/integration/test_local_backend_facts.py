@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-import resource
+import uuid
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from rund.engine.recover import Alive, Lost, NeverRan, recover
 from rund.executor.facts import read_facts
 from rund.executor.framing import EXIT, RECORD_SIZE, SHIM_LOCK, STARTED, TRIAL_LOCK
 from rund.executor.locks import boot_id, hold_new, is_held
-from tests.integration.attempts import descriptors
+from tests.integration.attempts import spare_descriptors
 
 
 def test_an_empty_or_missing_directory_is_proven_to_be_of_this_boot_only_by_the_intent(tmp_path: Path) -> None:
@@ -61,8 +61,8 @@ def test_a_preallocated_exit_record_is_not_damaged(tmp_path: Path) -> None:
 def test_a_fifo_a_link_or_a_folder_in_place_of_a_file_holds_nobody_up(tmp_path: Path, name: str) -> None:
     target = tmp_path / "target"
     target.write_bytes(bytes(RECORD_SIZE))
-    for number, make in enumerate([os.mkfifo, lambda path: path.symlink_to(target), Path.mkdir]):
-        directory = tmp_path / str(number)
+    for make in (os.mkfifo, lambda path: path.symlink_to(target), Path.mkdir):
+        directory = tmp_path / uuid.uuid4().hex  # no other test's attempt has a directory of this name
         directory.mkdir()
         make(directory / name)
         facts = read_facts(directory, boot=boot_id())
@@ -77,16 +77,8 @@ def test_without_a_free_descriptor_nothing_is_concluded(tmp_path: Path, spare: i
         (tmp_path / name).symlink_to("nowhere")
     (tmp_path / EXIT).write_bytes(bytes(RECORD_SIZE))
     boot = boot_id()  # read while there still are descriptors
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    highest = max(descriptors())
-    fillers = [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) for _ in range(highest + 2)]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(fillers) + 1 + spare, hard))
-    try:
+    with spare_descriptors(spare):
         facts = read_facts(tmp_path, boot=boot)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for filler in fillers:
-            os.close(filler)
     assert recover(facts) == (Lost(reason="lost: its records are damaged") if spare else Alive())
 
 

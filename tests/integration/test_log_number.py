@@ -77,7 +77,7 @@ def kept(directories: Directories) -> int:
 STEPS = st.lists(st.sampled_from(["commit", "read", "release", "reopen", "unanswered"]), max_size=25)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=STEPS, every=st.integers(1, 4))
 def test_a_removed_log_is_missed_or_held_nothing_that_was_answered(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, steps: list[str], every: int

@@ -142,7 +142,7 @@ def test_what_argparse_parses_equals_the_flags(python: str, batch: list[Case], t
     runnable = [(case, ready) for case in batch if (ready := prepared(case)) is not None]
     (folder / "cases").write_text(json.dumps([(case.source, ready[0]) for case, ready in runnable]), encoding="utf-8")
     subprocess.run(
-        [python, "-c", RUNNER, folder / "cases", folder / "results"], check=True, timeout=60, stderr=subprocess.DEVNULL
+        [python, "-c", RUNNER, folder / "cases", folder / "results"], check=True, timeout=120, stderr=subprocess.DEVNULL
     )
     results = json.loads((folder / "results").read_text())
     wrong = [

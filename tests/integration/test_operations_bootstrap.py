@@ -50,7 +50,7 @@ def run(python: str, script: Path, flags: Flags | None = None, *, direct: bool =
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -122,7 +122,10 @@ ENDS = {
     "killed": "import os; os.kill(os.getpid(), 15)\n",
     "own hook": "import sys, traceback\nsys.excepthook = lambda *e: traceback.print_exception(*e)\n1 / zero\n",
     "at exit": "import atexit, sys\natexit.register(lambda: print(repr(sys.last_value)))\n1 / zero\n",
-    "thread": "import threading\nthreading.Thread(target=lambda: print('after')).start()\nprint('main')\n",
+    "thread": (
+        "import threading\ngo = threading.Event()\n"
+        "threading.Thread(target=lambda: go.wait() and print('after')).start()\nprint('main')\ngo.set()\n"
+    ),
     "recursion": "def f(): return f()\ntry:\n    f()\nexcept RecursionError:\n    print('deep')\n",
     "syntax": "compile('(', 'other.py', 'exec')\n",
 }

@@ -133,10 +133,13 @@ def test_a_daemon_that_ends_at_its_start_is_told_with_its_last_words(tmp_path: P
 
 
 def test_a_daemon_that_never_answers_is_given_up(tmp_path: Path) -> None:
-    command = ["sh", "-c", 'echo $$ > "$RUND_HOME/pid"; exec sleep 100']
+    os.mkfifo(tmp_path / "pid")
+    pid = os.open(tmp_path / "pid", os.O_RDWR)
+    command = ["sh", "-c", 'echo $$ > "$1"; exec sleep 1000', "sh", str(tmp_path / "pid")]
     with pytest.raises(NoDaemonError, match="does not answer"):
-        launch(environ_of(tmp_path), command=command, patience=1.0)
-    os.kill(int((tmp_path / "pid").read_text()), 9)
+        launch(environ_of(tmp_path / "home"), command=command, patience=1.0)
+    os.kill(int(os.read(pid, 100)), 9)
+    os.close(pid)
 
 
 def test_no_daemon_is_started_for_a_socket_that_is_not_the_homes(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from rund.protocol import Limits, Notification, encode_notification, encode_request, encode_response
+from rund.protocol import Limits, Notification, Response, encode_notification, encode_request, encode_response
 from tests.integration.serving import PATIENCE, Served, serving
 
 CLAIM = b"\x94\x00\x01\xdb" + struct.pack(">I", 7 * 1024 * 1024)  # a method of seven MiB
@@ -90,14 +90,30 @@ def test_a_client_that_is_idle_between_messages_is_never_dropped(served: Served)
 
 
 def test_each_message_has_its_own_deadline(tmp_path: Path) -> None:
+    with serving(tmp_path / "socket", unfinished_seconds=2.0) as served:
+        while not is_served_all_the_while(served, 2.0):
+            pass
+
+
+def is_served_all_the_while(served: Served, deadline: float) -> bool:
+    """Whether a client is answered that has an unfinished message for longer than a message may take, never the same.
+
+    False if it was too slow with one of them itself, which whoever is held up can be.
+    """
     whole = encode_request(1, "append", [{"value": 1}])
-    with serving(tmp_path / "socket", unfinished_seconds=4.0) as served, served.client() as client:
+    with served.client() as client:
+        begun = last = time.monotonic()
         client.socket.sendall(whole[:5])
-        begun = time.monotonic()
-        while time.monotonic() - begun < 5.0:  # all the while, a message is unfinished
+        while last - begun < 1.5 * deadline:
             select.select([], [], [], 0.02)
-            client.socket.sendall(whole[5:] + whole[:5])
-            client.response()
+            before, last = last, time.monotonic()
+            with suppress(ConnectionError):  # then it has been closed
+                client.socket.sendall(whole[5:] + whole[:5])
+            message = client.message()
+            if not isinstance(message, Response):
+                assert time.monotonic() - before >= deadline, "it was dropped although no message was late"
+                return False
+    return True
 
 
 def test_a_client_that_never_reads_is_dropped_at_its_deadline(served: Served) -> None:
@@ -122,9 +138,13 @@ def test_a_stray_cancellation_ends_its_client_alone(served: Served) -> None:
         assert honest.call("append", value=2).result == [1, 2]
 
 
-def test_a_client_that_floods_starves_no_other(served: Served) -> None:
+def test_a_client_that_floods_starves_no_other(tmp_path: Path) -> None:
     flood = encode_notification("nobody_knows", []) * 20_000
-    with served.client() as honest, served.client() as flooding:
+    with (
+        serving(tmp_path / "socket", unfinished_seconds=10 * PATIENCE) as served,
+        served.client() as honest,
+        served.client() as flooding,
+    ):
         flooding.socket.settimeout(0)
         unsent = flood
         for value in range(50):
@@ -158,7 +178,8 @@ def test_one_client_too_many_is_told_and_another_is_served_when_there_is_room(tm
 
 
 def test_unfinished_messages_of_all_clients_together_are_bounded(tmp_path: Path) -> None:
-    with serving(tmp_path / "socket", held_bytes=3_000_000) as served, ExitStack() as stack:
+    limits = {"held_bytes": 3_000_000, "unfinished_seconds": 10 * PATIENCE}
+    with serving(tmp_path / "socket", **limits) as served, ExitStack() as stack:
         clients = [stack.enter_context(served.client()) for _ in range(8)]
         honest = stack.enter_context(served.client())
         request = encode_request(1, "append", [{"value": 1}])
@@ -190,7 +211,7 @@ def test_another_user_is_closed_at_once(tmp_path: Path) -> None:
             f"s.connect('/proc/self/fd/{entry}'); print(s.recv(9))"
         )
         told = subprocess.run(
-            [sys.executable, "-c", code], pass_fds=[entry], stdout=subprocess.PIPE, check=True, timeout=20
+            [sys.executable, "-c", code], pass_fds=[entry], stdout=subprocess.PIPE, check=True, timeout=PATIENCE
         )
         os.close(entry)
         assert told.stdout == b"b''\n"

@@ -38,7 +38,7 @@ def test_the_mode_does_not_depend_on_the_umask(tmp_path: Path) -> None:
     code = "import os, sys, pathlib; from rund.server import listener; os.umask(0);"
     code += "listener.listen(pathlib.Path(sys.argv[1]))"
     path = tmp_path / "folder" / "socket"
-    subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=60)
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -132,10 +132,10 @@ def test_the_socket_that_systemd_hands_over_is_used_and_left_in_place(tmp_path: 
         listener.setblocking(True)
         process = inherit(listener.fileno(), "1")
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(30)
+        client.settimeout(60)
         client.connect(str(path))
         assert client.recv(9) == b"hello"
-    assert process.communicate(timeout=30)[0] == "False\n"
+    assert process.communicate(timeout=60)[0] == "False\n"
     assert path.exists()
 
 
@@ -143,4 +143,4 @@ def test_the_socket_that_systemd_hands_over_is_used_and_left_in_place(tmp_path: 
 def test_other_things_that_systemd_hands_over_are_refused(tmp_path: Path, count: str, message: str) -> None:
     with (tmp_path / "file").open("w+") as file:
         process = inherit(file.fileno(), count)
-        assert message in process.communicate(timeout=30)[0]
+        assert message in process.communicate(timeout=60)[0]

@@ -112,9 +112,13 @@ def test_waiting_requests_end_with_the_client(served: Served) -> None:
 def test_a_change_that_was_begun_is_finished_when_its_client_vanishes(served: Served) -> None:
     with served.client() as other:
         with served.client() as client:
-            client.send("wait", gate="never")
-            client.send("subscribe", size=100_000)  # finds out that the client is gone while the change goes on
-            client.send("change", gate="go on")
+            # The stream finds out that the client is gone while the change goes on.  All at once: once what it sends
+            # fills the socket, this client, which does not read, is answered no further.
+            client.socket.sendall(
+                encode_request(1, "wait", [{"gate": "never"}])
+                + encode_request(2, "subscribe", [{"size": 100_000}])
+                + encode_request(3, "change", [{"gate": "go on"}])
+            )
             other.call("pass", gate="begun")
         other.call("pass", gate="never has ended")
         assert served.answerer.values == ["begun"]
