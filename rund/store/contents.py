@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from typing import Final
 
 from rund.errors import InternalError
 from rund.model.run import Setup
 from rund.store.codec import setup_from_row
 from rund.store.queries import QUERIES
 
-_SETUPS_KEPT = 10_000
+SETUPS_KEPT: Final = 1_000  # of each connection: about a megabyte
 
 
 class ContentReader:
@@ -63,10 +64,10 @@ class ContentReader:
 
     def _setups_of(self, keys: Iterable[int | None]) -> dict[int, Setup]:
         """The setups by key, those of ``keys`` among them: contents never change, so they are remembered."""
+        if len(self._setups) >= SETUPS_KEPT:
+            self._setups.clear()  # before any is read: none of ``keys`` may be forgotten for another
         for key in keys:
             if key is not None and key not in self._setups:
-                if len(self._setups) >= _SETUPS_KEPT:
-                    self._setups.clear()
                 row = self._connection.execute(
                     "SELECT operation, environment, source, options FROM setups WHERE key = ?", (key,)
                 ).fetchone()

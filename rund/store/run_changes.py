@@ -18,13 +18,13 @@ from rund.store.codec import (
     run_values,
     setup_options,
 )
+from rund.store.contents import SETUPS_KEPT
 from rund.store.queries import QUERIES
 from rund.store.reader import Reader
 
 REPLY_KEPT = 86_400.0  # seconds that a reply is kept for the same request again
 EVENT_KEPT = 7 * 86_400.0  # seconds
 EVENTS_KEPT = 1_000_000
-_SETUPS_KEPT = 10_000
 _FORGET_EACH = 512  # events between two looks for those to forget
 
 
@@ -184,7 +184,7 @@ class RunChanges(Reader):
     def _setup_key(self, setup: Setup) -> int:
         key = self._setup_keys.get(setup)
         if key is None:
-            if len(self._setup_keys) >= _SETUPS_KEPT:
+            if len(self._setup_keys) >= SETUPS_KEPT:
                 self._setup_keys.clear()
             key = self._setup_keys[setup] = self._find_setup(setup)
         return key

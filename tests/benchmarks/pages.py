@@ -17,7 +17,7 @@ from runctl.client import Client
 
 from tests.benchmarks.kept_store import kept_store
 from tests.benchmarks.many_runs import FROM, sample
-from tests.benchmarks.own_daemon import own_daemon
+from tests.benchmarks.own_daemon import OwnDaemon, own_daemon
 from tests.benchmarks.row import Row, row_of
 
 OPTIONS = ("store",)
@@ -60,14 +60,16 @@ def run(rounds: int, *, quick: bool, store: Path | None = None) -> list[Row]:
     """The rows of ``rounds`` rounds; the stores are kept in the folder ``store``."""
     runs, each = (QUICK, QUICK_EACH) if quick else (RUNS, EACH)
     taken: dict[tuple[str, int], list[float]] = {}
+    memory: dict[int, float] = {}
     with tempfile.TemporaryDirectory(prefix="pages-") as name, ExitStack() as stack:
+        daemons: dict[int, OwnDaemon] = {}
         clients: dict[int, Client] = {}
         chosen: dict[int, dict[str, list[str]]] = {}
         for size in (FEW, runs):
             database = kept_store(store or Path(name), size)
             chosen[size] = {what: sample(database, where, each) for what, where in _CHOSEN.items()}
-            daemon = stack.enter_context(own_daemon(Path(name) / f"rund-{size}", slots=1, store=database))
-            clients[size] = stack.enter_context(closing(Client(daemon.env, start=False)))
+            daemons[size] = stack.enter_context(own_daemon(Path(name) / f"rund-{size}", slots=1, store=database))
+            clients[size] = stack.enter_context(closing(Client(daemons[size].env, start=False)))
         for _ in range(rounds):
             for name_, method, params, of, param in _REQUESTS:
                 asked = {size: _asked(params, of and chosen[size][of], param) for size in clients}
@@ -78,12 +80,23 @@ def run(rounds: int, *, quick: bool, store: Path | None = None) -> list[Row]:
                 taken.setdefault((f"{name_}, largest", runs), []).extend(
                     _in_turn(clients, method, asked, each).values()
                 )
+        memory = {size: daemon.proportional() for size, daemon in daemons.items()}
     rows = [
         row_of(
             f"{name}, {runs:,} runs", taken[name, runs], "ms", against=f"{FEW:,}", other=taken[name, FEW], bound=BOUND
         )
         for name, *_ in _REQUESTS
     ]
+    rows.append(
+        row_of(
+            "memory of the daemon after these",
+            [memory[runs]],
+            "MB",
+            against=f"{FEW:,}",
+            other=[memory[FEW]],
+            bound=BOUND,
+        )
+    )
     if runs < FROM:
         return rows
     return rows + [
