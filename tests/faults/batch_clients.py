@@ -29,6 +29,7 @@ from tests.faults.batch_history import (
     Seen,
 )
 from tests.faults.linearizability import Operation
+from tests.process.conftest import DEADLINE
 
 LIVE: Final = ("pending", "running")
 _TWICE: Final = 0.3  # of the requests with a name are asked on two connections at once
@@ -139,7 +140,7 @@ class BatchClient(threading.Thread):
             return Refused(code=error.code)
 
     def _connected(self) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + DEADLINE
         while self._client is None:
             try:
                 self._client = Client(self._environ, start=False)

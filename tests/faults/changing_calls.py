@@ -104,13 +104,14 @@ def watch(
     return _Watch(child, kill_at=kill_at, since=since, whole=True).to_the_end()
 
 
-def watch_forked(main: Callable[[], None], *, kill_at: int | None) -> Watched:
+def watch_forked(main: Callable[[], None], *, kill_at: int | None, note: Callable[[str], object]) -> Watched:
     """Run ``main`` in a child, and watch what that forks instead of itself, one at a time, until ``main`` has ended.
 
     What it forks is killed, alone, when it is about to make change number ``kill_at`` (from 1) of all of them.
+    ``note`` gets each change before it is made.
     """
     child = _begin(main, _TRACE_FORK | _TRACE_EXEC, lambda _: None)
-    return _Watch(child, kill_at=kill_at, since=None, whole=False).to_the_end()
+    return _Watch(child, kill_at=kill_at, since=None, whole=False, note=note).to_the_end()
 
 
 def _begin(main: Callable[[], None], options: int, forked: Callable[[int], None]) -> int:
@@ -130,8 +131,17 @@ def _begin(main: Callable[[], None], options: int, forked: Callable[[int], None]
 
 
 class _Watch:
-    def __init__(self, child: int, *, kill_at: int | None, since: str | None, whole: bool) -> None:
+    def __init__(
+        self,
+        child: int,
+        *,
+        kill_at: int | None,
+        since: str | None,
+        whole: bool,
+        note: Callable[[str], object] = lambda _: None,
+    ) -> None:
         self._child = child
+        self._note = note
         self._kill_at = kill_at
         self._since = since
         self._whole = whole  # what is watched is the child with its threads, not what it forks
@@ -145,6 +155,7 @@ class _Watch:
             if not os.WIFSTOPPED(status):
                 if process == self._child:
                     return Watched(status, self._calls)
+                self._known.discard(process)  # its number may be given again
                 continue
             number = os.WSTOPSIG(status)
             if number == _SYSCALL_STOP:
@@ -165,6 +176,7 @@ class _Watch:
         if name is None or (self._since is not None and not self._calls and name != self._since):
             return
         self._calls.append(name)
+        self._note(name)
         if len(self._calls) == self._kill_at:
             os.kill(self._child if self._whole else process, signal.SIGKILL)
 

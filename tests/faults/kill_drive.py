@@ -41,6 +41,7 @@ class Drive:
             except DaemonGoneError:
                 assert daemon.gone(PATIENCE)
                 assert kill is not None, f"a daemon ended by itself:\n{self.world.log.read_text()}"
+                self.world.lose_patience()
                 continue
             if kill is None:
                 return self.daemons[-1]
@@ -94,7 +95,7 @@ class Drive:
 
     def until_ran(self, run: str) -> None:
         """Wait until an attempt of ``run`` has written that it runs."""
-        self.until(lambda: any(token.startswith(run) for token in self.world.ran()))
+        self.until(lambda: any(times and token.startswith(run) for token, times in self.world.ran().items()))
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Wait until ``condition`` holds; raises `DaemonGoneError` if the daemon is gone before."""

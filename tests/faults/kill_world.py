@@ -9,6 +9,7 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -75,7 +76,9 @@ class Daemon:
 
     def was_killed(self) -> bool:
         """Whether it was killed at a change, as had been asked for."""
-        return self._report is not None and json.loads(self._report.read_text())["status"] == signal.SIGKILL
+        if self._report is None or not self.gone(0):  # before that there is no report
+            return False
+        return bool(json.loads(self._report.read_text())["status"] == signal.SIGKILL)
 
     def close(self) -> None:
         """Let go of it."""
@@ -85,13 +88,14 @@ class Daemon:
 class World:
     """One folder with a project, a home and all daemons that it has had; a context manager that leaves nothing alive."""
 
-    def __init__(self, folder: Path, *, package: Path = ROOT, patience: float = PATIENCE) -> None:
+    def __init__(self, folder: Path, *, package: Path = ROOT, patience_after_a_kill: float = PATIENCE) -> None:
         """``package`` is the folder that holds the package ``rund`` that its daemons are made of.
 
-        After ``patience``, in seconds, a scenario that does not go on is given up.
+        After ``patience``, in seconds, a scenario that does not go on is given up; see `lose_patience`.
         """
         self.folder = folder
-        self.patience = patience
+        self.patience = PATIENCE
+        self._patience_after_a_kill = patience_after_a_kill
         self.home = folder / "home"
         self.socket = folder / "socket"
         self.project = folder / "project"
@@ -129,6 +133,7 @@ class World:
     def begin(self, template: Path | None = None) -> None:
         """A fresh project and home; the home as it was kept in ``template``."""
         self.end_all()
+        self.patience = PATIENCE
         for path in (self.home, self.project):
             shutil.rmtree(path, ignore_errors=True)
         self.log.unlink(missing_ok=True)
@@ -144,6 +149,10 @@ class World:
         """Keep the home, which no daemon has now, in ``template``."""
         shutil.copytree(self.home, template / "home", symlinks=True)
         shutil.copytree(self.project / "ran", template / "ran")
+
+    def lose_patience(self) -> None:
+        """A daemon was killed: from now on the scenario is given up as soon as had been said for that."""
+        self.patience = self._patience_after_a_kill
 
     def start(self, kill: Kill | None = None, *, watched: bool = False) -> Daemon:
         """A daemon, not waited for; it is killed as ``kill`` says."""
@@ -172,10 +181,12 @@ class World:
             wire.settimeout(self.patience)
             try:
                 wire.connect(str(self.socket))
+                # What a daemon was starting when it was killed has its listening socket for a moment longer.
+                if _listener(wire) == daemon.pid:
+                    return Wire(wire)
             except OSError:
-                wire.close()
-            else:
-                return Wire(wire)
+                pass
+            wire.close()
             if daemon.gone(0.005):
                 raise DaemonGoneError
             assert time.monotonic() < deadline, "the daemon does not serve"
@@ -215,6 +226,13 @@ class World:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             assert time.monotonic() < deadline, f"processes {left} do not end"
+
+
+def _listener(wire: socket.socket) -> int:
+    """The process that made the socket listen which ``wire`` is connected to."""
+    credentials = struct.Struct("3i")  # pid, uid, gid
+    pid: int = credentials.unpack(wire.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size))[0]
+    return pid
 
 
 class Wire:

@@ -6,9 +6,9 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import pytest
 
@@ -27,15 +27,16 @@ class Disk:
         self._ballast = self.root / "runs" / "ballast"
 
     def fill(self) -> None:
-        """Leave no block free."""
+        """Leave no block free, and none that comes free by itself."""
         self._ballast.parent.mkdir(exist_ok=True)
         with self._ballast.open("ab", buffering=0) as file:
-            for size in (65_536, 4096, 512, 1):
-                try:
-                    while file.write(b"x" * size) == size:
-                        pass
-                except OSError:
-                    continue
+            filled = -1
+            while file.tell() > filled:
+                filled = file.tell()
+                _write_all(file)
+                # Until it is written out a file system holds more room than that takes.
+                with suppress(OSError):
+                    os.fsync(file)
 
     def free(self) -> None:
         """Give back what `fill` has taken."""
@@ -60,6 +61,13 @@ def small_disk(kind: str, mountpoint: Path, folder: Path, *, size: int) -> Itera
         command = mount_command(image, mountpoint)
     with held(command) as holder:
         yield Disk(mountpoint, holder)
+
+
+def _write_all(file: BinaryIO) -> None:
+    for size in (65_536, 4096, 512, 1):
+        with suppress(OSError):
+            while file.write(b"x" * size) == size:
+                pass
 
 
 def make_image(image: Path, *, size: int) -> None:

@@ -17,7 +17,7 @@ from rund.errors import CODES, RundError
 from rund.protocol import encode_request
 from tests.faults.any_params import METHODS_TRIED, any_params
 from tests.integration.serving import Client as PlainClient
-from tests.process.conftest import Machine
+from tests.process.conftest import DEADLINE, Machine
 
 FULL = bool(os.environ.get("RUND_FULL"))
 
@@ -32,7 +32,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         with Client(machine.env, start=False) as client:
             for flags in ({"x": 1}, {"x": [1, 2]}, {"x": 3}):
                 run = client.run(path, flags=flags, env=machine.env)
-                assert run.wait(60)
+                assert run.wait(DEADLINE)
             run.delete()
         yield machine
     finally:
@@ -72,7 +72,7 @@ def test_any_params_are_answered_or_refused_in_clear_words(machine: Machine, met
         assert len(response.error) < 10_000
 
     with PlainClient(machine.socket) as client:
-        client.socket.settimeout(60)
+        client.socket.settimeout(DEADLINE)
         ask()
         client.socket.sendall(encode_request(2, "status", []))
         assert client.response().error is None, "the connection goes on"

@@ -25,7 +25,7 @@ from tests.faults.batch_history import (
     Trial,
 )
 from tests.faults.linearizability import NotLinearizableError, linearize
-from tests.process.conftest import Machine, wait_until
+from tests.process.conftest import DEADLINE, Machine, wait_until
 
 CLIENTS = 8
 SECONDS = float(os.environ.get("RUND_HISTORY_SECONDS", "12"))
@@ -34,7 +34,7 @@ LIFE = 2.5  # seconds of a daemon
 VALUES = (1, 2)
 
 
-@pytest.mark.timeout(SECONDS * 5 + 120)
+@pytest.mark.timeout(SECONDS * 5 + 600)
 def test_what_eight_clients_see_of_a_batch_has_one_order_though_the_daemon_is_killed(machine: Machine) -> None:
     machine.script("quick.py", "x = 1\ny = 1\n")
     machine.start(RUND_SLOTS="4")
@@ -64,10 +64,10 @@ def test_what_eight_clients_see_of_a_batch_has_one_order_though_the_daemon_is_ki
 
     last = BatchClient(machine.env, batch, notes, seed=SEED, repeats=False)
     with Client(machine.env, start=False) as client:
-        assert client.call("wait", runs=[batch], timeout=60.0)["done"]
+        assert client.call("wait", runs=[batch], timeout=DEADLINE)["done"]
         last.ask(Read())
         last.ask(Restart())  # nothing lives, so this is not refused
-        assert client.call("wait", runs=[batch], timeout=60.0)["done"]
+        assert client.call("wait", runs=[batch], timeout=DEADLINE)["done"]
         end = last.ask(Read())
         last.hang_up()
         assert isinstance(end, Seen)

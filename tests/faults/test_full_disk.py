@@ -10,7 +10,7 @@ import pytest
 
 from rund.store.reserve import SIZE
 from tests.faults.small_disk import Disk, small_disk
-from tests.process.conftest import BIN, Machine, wait_until
+from tests.process.conftest import BIN, DEADLINE, Machine, wait_until
 
 WAIT = "import os, time\nname = 'a'\nprint('up')\nwhile not os.path.exists('{folder}/' + name):\n    time.sleep(0.05)\nprint('down')\n"
 MIB = 1_048_576
@@ -99,7 +99,7 @@ def test_a_daemon_that_was_stopped_starts_on_a_full_disk_and_answers(machine: Ma
     done = machine.json("run", "-d", "echo.py")["run"]["id"]
     machine.ctl("wait", done, check=True)
     daemon.terminate()
-    assert daemon.wait(60) == 0
+    assert daemon.wait(DEADLINE) == 0
     disk.fill()
     machine.start()
     assert machine.ctl("logs", done, check=True).stdout == "1\n"
@@ -110,7 +110,7 @@ def test_a_first_start_on_a_full_disk_is_refused_in_one_line_or_works(machine: M
     (disk.root / "runs").mkdir(mode=0o700)
     disk.fill()
     daemon = subprocess.run(
-        [*disk.launcher, BIN / "rund"], env=machine.env, capture_output=True, text=True, timeout=60, check=False
+        [*disk.launcher, BIN / "rund"], env=machine.env, capture_output=True, text=True, timeout=DEADLINE, check=False
     )
     assert daemon.returncode == 1
     (line,) = daemon.stderr.splitlines()
@@ -119,7 +119,7 @@ def test_a_first_start_on_a_full_disk_is_refused_in_one_line_or_works(machine: M
     client = subprocess.run(
         [*disk.launcher, BIN / "runctl", "list"],
         env={name: value for name, value in machine.env.items() if name != "RUND_SOCKET"},
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=DEADLINE, check=False,
     )  # fmt: skip
     assert client.returncode == 3
     assert len(client.stderr.splitlines()) == 1, client.stderr

@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 from runctl.client import Client
 
+from rund.errors import FullError
 from tests.faults.attacks import ATTACKS
-from tests.process.conftest import Machine, wait_until
+from tests.process.conftest import DEADLINE, Machine, wait_until
 
 FULL = float(os.environ.get("RUND_HOSTILE_SECONDS", "0"))
 SECONDS = FULL or 1.5
@@ -26,7 +27,7 @@ PROMISED = 0.05  # seconds, of 99 in 100
 LOOKS = 100
 # In a short form on a machine that does much else: as many times slower than in calm, or seconds, that no fault is seen in.
 TIMES, SECONDS_AT_LEAST = 15, 0.25
-ATTEMPTS = 3
+TRIED = 120.0  # seconds, for the machine may stand still at any time: a fault of rund is there each time
 PEAK = 192 * 1024  # KiB that the daemon has at most
 GROWN = 96 * 1024  # KiB that it keeps of an attack that is over
 
@@ -41,10 +42,24 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         with Client(machine.env, start=False) as client:
             for number in range(4):
                 run = client.run(machine.project / "say.py", flags={"x": number}, env=machine.env)
-                assert run.wait(60)
+                assert run.wait(DEADLINE)
         yield machine
     finally:
         machine.close()
+
+
+def admitted(machine: Machine) -> Client:
+    """A client, as soon as the daemon has seen that those of the attack before are gone."""
+    deadline = time.monotonic() + DEADLINE
+    while True:
+        client = Client(machine.env, start=False)
+        try:
+            client.call("status")
+        except FullError:
+            client.close()
+            assert time.monotonic() < deadline, "the daemon does not see that clients are gone"
+        else:
+            return client
 
 
 class Honest:
@@ -108,22 +123,23 @@ def measure(machine: Machine, honest: Honest, names: list[str]) -> tuple[list[fl
     return calm, attacked
 
 
-@pytest.mark.timeout(3 * FULL + 300)
+@pytest.mark.timeout(3 * FULL + 600)
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_holds_up_no_honest_client_and_takes_no_memory(attacked: Machine, name: str) -> None:
     pid = attacked.daemons[-1].pid
     before = kibibytes(pid, "VmRSS")
-    with Client(attacked.env, start=False) as client:
+    with admitted(attacked) as client:
         honest = Honest(client)
-        for _ in range(ATTEMPTS):
+        begun = time.monotonic()
+        while True:
             calm, held = measure(attacked, honest, [name])
             if FULL:
                 assert percentile(held, 0.99) < PROMISED
                 break
             if percentile(held, 0.9) < max(TIMES * percentile(calm, 0.9), SECONDS_AT_LEAST):
                 break
-        else:
-            pytest.fail(f"{percentile(held, 0.9):.3f} s under attack, {percentile(calm, 0.9):.3f} s in calm")
+            told = f"{percentile(held, 0.9):.3f} s under attack, {percentile(calm, 0.9):.3f} s in calm"
+            assert time.monotonic() - begun < TRIED, told
     wait_until(lambda: kibibytes(pid, "VmRSS") < before + GROWN)
     log = (attacked.folder / "rund.log").read_text()
     assert "Traceback" not in log, log[:5000]
@@ -132,6 +148,6 @@ def test_an_attack_holds_up_no_honest_client_and_takes_no_memory(attacked: Machi
 @pytest.mark.skipif(not FULL, reason="RUND_HOSTILE_SECONDS=60: all attacks at once")
 @pytest.mark.timeout(3 * FULL + 300)
 def test_all_attacks_at_once(attacked: Machine) -> None:
-    with Client(attacked.env, start=False) as client:
+    with admitted(attacked) as client:
         _, held = measure(attacked, Honest(client), list(ATTACKS))
     assert percentile(held, 0.99) < PROMISED

@@ -70,7 +70,7 @@ def test_the_disk_used_is_bounded_and_the_tail_is_kept_while_it_runs_and_after(
     run = machine.json("run", "-d", "writer.py", f"size={size // MIB}")["run"]
     wait_until(Path(run["dir"], "written").exists, 10 * DEADLINE)
     path = output_file(machine, run["id"])
-    wait_until(lambda: disk_use(path) <= limit + MIB)
+    wait_until(lambda: disk_use(path) <= limit)  # it does not grow now, so that nothing more is to be dropped
     assert path.stat().st_size == size
 
     said, told, status = logs(machine, run["id"])

@@ -16,7 +16,7 @@ from tests.faults.kill_world import Kill, World
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="system calls are known by their numbers on x86-64")
 
 
-BROKEN_PATIENCE = 5.0  # seconds; what is broken may well hang, and too short a patience hides nothing
+BROKEN_PATIENCE = 5.0  # seconds after the kill; what is broken may well hang, and too short a patience hides nothing
 
 
 class Sabotage(NamedTuple):

@@ -17,6 +17,7 @@ from tests.faults.kill_points import KillPoint, kill_points, require_strace, tra
 from tests.integration.attempts import Attempts, attempts_fixture, found  # noqa: F401 - pytest finds the fixture here
 from tests.integration.bare_shim import run_shim
 
+PATIENCE = 120.0  # seconds
 SCRIPTS = {
     "plain": "echo ran; sleep 0.05; exit 3",
     "leaving": "echo ran; (setsid sleep 0.3 &); exit 3",
@@ -31,7 +32,7 @@ def wait_until_free(lock: Path) -> None:
 
     taker = threading.Thread(target=take, daemon=True)
     taker.start()
-    taker.join(30)
+    taker.join(PATIENCE)
     assert not taker.is_alive(), f"{lock} is still held"
 
 

@@ -42,7 +42,7 @@ def test_a_copy_is_used_only_after_each_of_its_flushes_has_worked(tmp_path: Path
             *("-e", f"inject=fsync:error=EIO:when={number}"),
             *(sys.executable, "-c", COPY, project, copies),
         ],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=120, check=True,
     ).stdout.splitlines()  # fmt: skip
     assert [line.split()[0] for line in said] == ["refused", "copied"]
     digest = said[1].split()[1]

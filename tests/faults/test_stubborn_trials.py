@@ -174,7 +174,7 @@ def test_what_has_lost_its_shim_is_stopped_by_what_it_holds(machine: Machine, re
 def test_what_a_trial_leaves_behind_at_its_end_is_ended_too(machine: Machine) -> None:
     start(machine)
     kinds = {
-        name: f"if os.fork() == 0:\n{_indented(code)}\nwhile not os.path.exists('up'):\n    pass\n"
+        name: f"if os.fork() == 0:\n{_indented(code)}\nwhile not os.path.exists('up'):\n    time.sleep(0.01)\n"
         for name, code in ALL.items()
     }
     stubborn = Stubborn(machine, kinds)
