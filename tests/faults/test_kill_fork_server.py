@@ -9,8 +9,10 @@ import anyio
 
 from rund.engine.recover import Ended, NeverRan
 from rund.executor.backend import Submission
+from rund.executor.framing import SHIM_LOCK
 from rund.executor.local import LocalBackend
 from tests.faults.kill_points import KillPoint, kill_points, require_strace, tracer
+from tests.faults.locks_freed import wait_until_free
 from tests.integration.attempts import (
     PATIENCE,
     Attempts,
@@ -36,6 +38,7 @@ async def submit_all(attempts: Sequence[Submission], launcher: Sequence[str]) ->
 
 
 def is_true(attempt: Submission, refused: dict[str, str]) -> bool:
+    wait_until_free(attempt.directory / SHIM_LOCK)
     finding = found(attempt)
     output = attempt.directory / "output"
     ran = output.read_text().count("ran") if output.exists() else 0

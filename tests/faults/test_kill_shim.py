@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
 import re
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from rund.engine.recover import Ended, Finding, Lost, NeverRan
 from rund.executor.backend import Submission
-from rund.executor.framing import TRIAL_LOCK
+from rund.executor.framing import SHIM_LOCK, TRIAL_LOCK
 from tests.faults.kill_points import KillPoint, kill_points, require_strace, tracer
+from tests.faults.locks_freed import wait_until_free
 from tests.integration.attempts import Attempts, attempts_fixture, found  # noqa: F401 - pytest finds the fixture here
 from tests.integration.bare_shim import run_shim
 
-PATIENCE = 120.0  # seconds
 SCRIPTS = {
     "plain": "echo ran; sleep 0.05; exit 3",
     "leaving": "echo ran; (setsid sleep 0.3 &); exit 3",
 }
-
-
-def wait_until_free(lock: Path) -> None:
-    def take() -> None:
-        if lock.exists():
-            with lock.open() as file:
-                fcntl.flock(file, fcntl.LOCK_SH)
-
-    taker = threading.Thread(target=take, daemon=True)
-    taker.start()
-    taker.join(PATIENCE)
-    assert not taker.is_alive(), f"{lock} is still held"
 
 
 def runs(attempt: Submission) -> int:
@@ -67,7 +52,8 @@ def test_what_is_concluded_of_a_shim_killed_at_any_call_is_true(attempts: Attemp
     def conclude(case: tuple[KillPoint, Submission]) -> tuple[KillPoint, Finding, int]:
         point, attempt = case
         run_shim(attempt, launcher=point.launcher())
-        wait_until_free(attempt.directory / TRIAL_LOCK)
+        for lock in (TRIAL_LOCK, SHIM_LOCK):
+            wait_until_free(attempt.directory / lock)
         return point, found(attempt), runs(attempt)
 
     with ThreadPoolExecutor(8) as threads:
