@@ -7,20 +7,22 @@ import os
 import signal
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from rund.engine.recover import Alive, Finding, recover
-from rund.executor.facts import read_facts
+from rund.executor.facts import lock_names, read_facts
 from rund.executor.framing import OUTPUT, SHIM_LOCK, TRIAL_LOCK
 from rund.executor.locks import is_held
 from rund.executor.output_bound import drop_head, dropped_until
 from rund.executor.processes import (
     all_processes,
+    has_named,
     has_open,
     newest_process,
+    open_shim,
     signal_checked,
     signal_unexecuted,
     start_time,
@@ -74,9 +76,17 @@ def _open_shim(started: StartRecord, directory: Path) -> int | None:
     return None
 
 
+def find_shim(directory: Path) -> int | None:
+    """A pidfd of the live shim of an attempt whose ``started`` does not tell it; None if there is none."""
+    return open_shim(str(directory / SHIM_LOCK))
+
+
 def signal_orphans(directory: Path, *numbers: signal.Signals) -> None:
-    """Signal the processes that hold the trial's lock of an attempt whose shim is gone."""
-    _signal_holders(all_processes(), directory / TRIAL_LOCK, *numbers)
+    """Signal the processes that hold the trial's lock of an attempt whose shim is gone.
+
+    Where the locks were removed, its shim may be alive, and is signalled too.
+    """
+    _signal_each(all_processes(), _holds(directory, lock_names(directory)), *numbers)
 
 
 def kill_orphans(directory: Path) -> None:
@@ -84,21 +94,30 @@ def kill_orphans(directory: Path) -> None:
 
     Some may be left all the same: whoever wants them all gone asks again.
     """
-    lock = directory / TRIAL_LOCK
-    _signal_holders(all_processes(), lock, signal.SIGKILL)
+    # A shim is spared: it kills what is left below it, also what holds no lock, and ends then.
+    holds = _holds(directory, lock_names(directory)[1:])
+    _signal_each(all_processes(), holds, signal.SIGKILL)
     newest, before = newest_process(), 0
     over = time.monotonic() + _CHASE
-    while newest != before and time.monotonic() < over and is_held(lock):
-        _signal_holders(range(newest, max(newest - _CHASED, 1), -1), lock, signal.SIGKILL)
+    lock = directory / TRIAL_LOCK
+    while newest != before and time.monotonic() < over and (is_held(lock) or not lock.exists()):
+        _signal_each(range(newest, max(newest - _CHASED, 1), -1), holds, signal.SIGKILL)
         newest, before = newest_process(), newest
 
 
-def _signal_holders(pids: Iterable[int], lock: Path, *numbers: signal.Signals) -> None:
-    path = str(lock)
+def _holds(directory: Path, names: Sequence[str]) -> Callable[[int], bool]:
+    """Whether a process has the trial's lock open; if that was removed, one of these ``names``."""
+    lock = directory / TRIAL_LOCK
+    if lock.exists():
+        return lambda pid: has_open(pid, str(lock))
+    return lambda pid: has_named(pid, names)
+
+
+def _signal_each(pids: Iterable[int], holds: Callable[[int], bool], *numbers: signal.Signals) -> None:
     for pid in pids:
-        if has_open(pid, path):
+        if holds(pid):
             with contextlib.suppress(OSError):
-                signal_checked(pid, lambda pid: has_open(pid, path), *numbers)
+                signal_checked(pid, holds, *numbers)
 
 
 def bound_output(directory: Path, limit: int) -> None:

@@ -11,11 +11,21 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
-from rund.executor.framing import EXIT, OUTPUT, RECORD_SIZE, SHIM_LOCK, STARTED, TRIAL_LOCK, DamagedRecordError
+from rund.executor.framing import (
+    EXIT,
+    OUTPUT,
+    RECORD_SIZE,
+    SHIM_LOCK,
+    STARTED,
+    STARTED_SIZE,
+    TRIAL_LOCK,
+    DamagedRecordError,
+)
 from rund.executor.locks import NotAFileError, boot_id, is_held, open_plain
 from rund.executor.processes import some_has_named
 from rund.executor.records import read_exit, read_start
@@ -23,6 +33,8 @@ from rund.model.facts import AttemptFacts
 from rund.operations.scalars import read_scalars
 
 _Value = TypeVar("_Value")
+
+_IN_ORDER: Final = (SHIM_LOCK, EXIT, TRIAL_LOCK, OUTPUT)  # as they are made; none is ever removed by rund
 
 _SCALARS_READ: Final = 1_048_576  # bytes at the end of an output in which scalars are looked for
 
@@ -50,8 +62,11 @@ def read_facts(directory: Path, *, boot: str | None = None, handed_over: bool = 
         return AttemptFacts(
             shim_alive=True, trial_alive=True, started=None, exit=None, same_boot=False, damaged=(str(error),)
         )
-    if _are_removed(directory, handed_over=handed_over):
-        damaged.append(f"{SHIM_LOCK}: it was removed")
+    removed = _removed(directory, started=started is not None, handed_over=handed_over)
+    if removed is not None:
+        damaged.append(f"{removed}: it was removed")
+    # A lock that was removed is held all the same.
+    trial_alive = trial_alive or (removed == SHIM_LOCK and some_has_named(lock_names(directory)))
     if started is not None and exit_record is not None and started.token != exit_record.token:
         damaged.append(f"{EXIT}: it is of another attempt")
         exit_record = None
@@ -69,12 +84,37 @@ def read_facts(directory: Path, *, boot: str | None = None, handed_over: bool = 
     )
 
 
-def _are_removed(directory: Path, *, handed_over: bool) -> bool:
-    """Whether records were here that are gone: else an attempt without any would be proven never to have run."""
-    if os.path.lexists(directory / SHIM_LOCK):
-        return False
-    # No two attempts have directories of one name.
-    return handed_over or some_has_named([f"/{directory.name}/{name}" for name in (SHIM_LOCK, TRIAL_LOCK)])
+def lock_names(directory: Path) -> list[str]:
+    """How the paths of an attempt's locks end, wherever they were moved: no two attempts have folders of one name."""
+    return [f"/{directory.name}/{name}" for name in (SHIM_LOCK, TRIAL_LOCK)]
+
+
+def _removed(directory: Path, *, started: bool, handed_over: bool) -> str | None:
+    """Which file was here and is gone: else an attempt that has not ``started`` would be proven never to have run."""
+    present = [os.path.lexists(directory / name) for name in _IN_ORDER]
+    if not present[0]:
+        later = handed_over or started or any(present)
+        return SHIM_LOCK if later or some_has_named(lock_names(directory)) else None
+    if started:
+        return None  # the rest tells no more
+    for name, here, after in zip(_IN_ORDER, present, present[1:], strict=False):
+        if after and not here:
+            return name
+    return STARTED if _had_started(directory) else None
+
+
+def _had_started(directory: Path) -> bool:
+    """Whether there was a ``started``, by what else is there."""
+    return _size(directory / TRIAL_LOCK) >= STARTED_SIZE or _size(directory / OUTPUT) > 0
+
+
+def _size(path: Path) -> int:
+    """Of a regular file, in bytes; 0 if there is none."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
 def _held(path: Path, damaged: list[str]) -> bool:

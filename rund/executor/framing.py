@@ -15,6 +15,7 @@ STARTED: Final = "started"  # written before the trial may execute
 EXIT: Final = "exit"  # how its main process ended; zeroes until then
 OUTPUT: Final = "output"  # stdout and stderr, in the order written
 
+STARTED_SIZE: Final = 1  # bytes of ``trial.lock`` from when ``started`` was written: that one may be removed
 RECORD_SIZE: Final = 4096  # bytes; preallocated, so that a full disk cannot lose an end
 _HEADER_SIZE: Final = 16  # "%08x %06d "
 

@@ -28,7 +28,15 @@ import anyio
 import anyio.abc
 
 from rund.engine.recover import Finding, Lost, NeverRan
-from rund.executor.adoption import Sighting, bound_output, end_hanging_execution, kill_orphans, look, signal_orphans
+from rund.executor.adoption import (
+    Sighting,
+    bound_output,
+    end_hanging_execution,
+    find_shim,
+    kill_orphans,
+    look,
+    signal_orphans,
+)
 from rund.executor.backend import State, Submission
 from rund.executor.fork_client import ForkClient, RefusedError, UnknownOutcomeError
 from rund.executor.framing import SHIM_LOCK
@@ -258,6 +266,9 @@ class LocalBackend:
                 await self._bound_output(watched.directory)
                 if watched.stop.is_set():
                     kill_at = await self._stop_orphans(watched.directory, sighting.grace, kill_at)
+            elif watched.stop.is_set() and (pidfd := await self._find_shim(watched.directory)) is not None:
+                self._watch(token, watched.directory, watched.grace, pidfd)
+                return
             due = math.inf if kill_at is None else kill_at - anyio.current_time()
             with anyio.move_on_after(min(pause, due) if due > 0 else pause):
                 await (anyio.sleep_forever() if watched.stop.is_set() else watched.stop.wait())
@@ -265,6 +276,9 @@ class LocalBackend:
         if isinstance(sighting.finding, Lost):
             await self._bound_output(watched.directory)
         self._report(token, sighting.finding)
+
+    async def _find_shim(self, directory: Path) -> int | None:
+        return await in_thread(find_shim, directory, limiter=self._looking)
 
     async def _bound_output(self, directory: Path) -> None:
         await in_thread(bound_output, directory, self._output_limit, limiter=self._looking)

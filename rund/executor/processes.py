@@ -168,18 +168,36 @@ def has_open(pid: int, path: str) -> bool:
 
 def some_has_named(ends: Collection[str]) -> bool:
     """Whether a process has a file open the path of which ends so, also if it was removed or moved since."""
+    return any(has_named(pid, ends) for pid in all_processes())
+
+
+def has_named(pid: int, ends: Collection[str]) -> bool:
+    """Whether process ``pid`` has a file open the path of which ends so, also if it was removed or moved since."""
     # Nothing but names is read: what stands there now may be anything.
     wanted = (*ends, *(f"{end} (deleted)" for end in ends))
-    return any(_has_named(pid, wanted) for pid in all_processes())
-
-
-def _has_named(pid: int, ends: tuple[str, ...]) -> bool:
     found = False
     with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
         for entry in entries:
             with contextlib.suppress(OSError):
-                found = found or os.readlink(entry.path).endswith(ends)
+                found = found or os.readlink(entry.path).endswith(wanted)
     return found
+
+
+def open_shim(path: str) -> int | None:
+    """A pidfd of the shim that has the lock at ``path`` open, found among all processes; None if there is none."""
+
+    def is_shim(pid: int) -> bool:
+        return _read(f"/proc/{pid}/comm").strip() == SHIM and has_open(pid, path)
+
+    for pid in all_processes():
+        with contextlib.suppress(OSError):
+            # What it makes has its name and its lock too, until it has executed its program.
+            if is_shim(pid) and not is_shim(_parent(pid)):
+                descriptor = os.pidfd_open(pid)
+                if is_shim(pid):  # its number cannot be given again unseen from here on
+                    return descriptor
+                os.close(descriptor)
+    return None
 
 
 def _is_file(link: str, wanted: os.stat_result, name: str) -> bool:

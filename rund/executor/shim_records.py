@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 
-from rund.executor.framing import EXIT, OUTPUT, RECORD_SIZE, STARTED, TRIAL_LOCK, frame_fields
+from rund.executor.framing import EXIT, OUTPUT, RECORD_SIZE, STARTED, STARTED_SIZE, TRIAL_LOCK, frame_fields
 from rund.executor.locks import MODE
 
 
@@ -38,9 +38,12 @@ class AttemptFiles:
         finally:
             os.close(descriptor)
         os.rename(temporary, STARTED, src_dir_fd=self.directory, dst_dir_fd=self.directory)
+        # Only now, so that it is never there without the record; and by its size, which needs no room on the disk.
+        os.ftruncate(self.trial_lock, STARTED_SIZE)
 
     def withdraw_start(self) -> None:
         """Take ``started`` back: nothing was executed, and that is certain."""
+        os.ftruncate(self.trial_lock, 0)
         os.unlink(STARTED, dir_fd=self.directory)
 
     def write_exit(self, fields: dict[str, object]) -> None:

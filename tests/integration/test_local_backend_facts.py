@@ -11,7 +11,7 @@ import pytest
 
 from rund.engine.recover import Alive, Lost, NeverRan, recover
 from rund.executor.facts import read_facts
-from rund.executor.framing import EXIT, RECORD_SIZE, SHIM_LOCK, STARTED, TRIAL_LOCK
+from rund.executor.framing import EXIT, OUTPUT, RECORD_SIZE, SHIM_LOCK, STARTED, STARTED_SIZE, TRIAL_LOCK
 from rund.executor.locks import boot_id, hold_new, is_held
 from tests.integration.attempts import spare_descriptors
 
@@ -52,9 +52,38 @@ def test_a_damaged_record_is_noted_and_its_attempt_is_lost(tmp_path: Path, name:
 
 
 def test_a_preallocated_exit_record_is_not_damaged(tmp_path: Path) -> None:
+    os.close(hold_new(tmp_path / SHIM_LOCK, f"{boot_id()}\n".encode()))
     (tmp_path / EXIT).write_bytes(bytes(RECORD_SIZE))
     facts = read_facts(tmp_path)
     assert (facts.exit, facts.damaged) == (None, ())
+
+
+def made_by_a_shim(directory: Path, *, started: bool) -> None:
+    """What a shim leaves that is killed before it writes ``started``, or whose ``started`` was removed."""
+    os.close(hold_new(directory / SHIM_LOCK, f"{boot_id()}\n".encode()))
+    (directory / EXIT).write_bytes(bytes(RECORD_SIZE))
+    (directory / TRIAL_LOCK).write_bytes(bytes(STARTED_SIZE if started else 0))
+    (directory / OUTPUT).touch()
+
+
+def test_a_shim_that_was_killed_before_it_started_anything_never_ran(tmp_path: Path) -> None:
+    made_by_a_shim(tmp_path, started=False)
+    assert recover(read_facts(tmp_path)) == NeverRan()
+
+
+def test_a_start_record_that_was_removed_is_missed(tmp_path: Path) -> None:
+    made_by_a_shim(tmp_path, started=True)
+    assert recover(read_facts(tmp_path)) == Lost(reason="lost: its records are damaged")
+    (tmp_path / TRIAL_LOCK).write_bytes(b"")
+    (tmp_path / OUTPUT).write_bytes(b"it printed something")
+    assert recover(read_facts(tmp_path)) == Lost(reason="lost: its records are damaged")
+
+
+@pytest.mark.parametrize("name", [SHIM_LOCK, EXIT, TRIAL_LOCK])
+def test_a_file_that_was_removed_is_missed_by_those_that_are_made_later(tmp_path: Path, name: str) -> None:
+    made_by_a_shim(tmp_path, started=False)
+    (tmp_path / name).unlink()
+    assert recover(read_facts(tmp_path, boot=boot_id())) == Lost(reason="lost: its records are damaged")
 
 
 @pytest.mark.parametrize("name", [STARTED, EXIT, SHIM_LOCK, TRIAL_LOCK])
@@ -64,6 +93,10 @@ def test_a_fifo_a_link_or_a_folder_in_place_of_a_file_holds_nobody_up(tmp_path: 
     for make in (os.mkfifo, lambda path: path.symlink_to(target), Path.mkdir):
         directory = tmp_path / uuid.uuid4().hex  # no other test's attempt has a directory of this name
         directory.mkdir()
+        for earlier in (SHIM_LOCK, EXIT, TRIAL_LOCK):
+            if name in (STARTED, earlier):
+                break
+            (directory / earlier).touch()
         make(directory / name)
         facts = read_facts(directory, boot=boot_id())
         assert [note.split(":")[0] for note in facts.damaged] == [name]

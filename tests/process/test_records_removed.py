@@ -1,8 +1,10 @@
-"""The records of a trial are removed while it lives: it is lost, and never silently run again."""
+"""The records of a trial are removed while it lives: it can be stopped, is lost at its end, and never run again."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,10 @@ from tests.process.conftest import Machine, wait_until
 
 LOST = ("error", "lost: its records are damaged", 1)
 
+STOPPED = ("terminated", "stopped", 1)
+
 LIVING = """#!/bin/sh
-echo started >> "$RUND_PROJECT_DIR/starts"
+echo $$ >> "$RUND_PROJECT_DIR/starts"
 while [ ! -e "$RUND_PROJECT_DIR/go" ]; do sleep 0.05; done
 """
 
@@ -25,8 +29,32 @@ def shown(machine: Machine, run: str) -> tuple[object, ...]:
 
 def starts(machine: Machine) -> int:
     """How often the script was executed."""
+    return len(pids(machine))
+
+
+def pids(machine: Machine) -> list[int]:
+    """The process numbers that it had."""
     path = machine.project / "starts"
-    return path.read_text().count("\n") if path.exists() else 0
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return [int(line) for line in lines if line.endswith("\n")]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process is there, and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def parent(pid: int) -> int:
+    """The process that made ``pid``."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+
+
+def records(machine: Machine, run: str) -> Path:
+    """The folder of its only attempt."""
+    return machine.home / "attempts" / run[:2] / f"{run}-1"
 
 
 @pytest.fixture
@@ -60,7 +88,49 @@ def test_a_trial_that_lives_without_records_is_not_started_a_second_time_by_the_
     served.kill()
     take_away(served.home / "attempts", how)
     served.start()
+    assert shown(served, run) == ("running", None, 1), "it is alive"
+    (served.project / "go").touch()
     served.ctl("wait", run)
     assert shown(served, run) == LOST
     assert starts(served) == 1
-    (served.project / "go").touch()
+
+
+@pytest.mark.parametrize("how", ["removed", "moved"])
+@pytest.mark.parametrize("shim", ["alive", "killed"])
+def test_a_trial_that_lives_without_records_is_stopped_by_the_next_daemon(
+    served: Machine, run: str, how: str, shim: str
+) -> None:
+    (trial,) = pids(served)
+    served.kill()
+    take_away(served.home / "attempts", how)
+    if shim == "killed":
+        os.kill(parent(trial), signal.SIGKILL)
+    served.start()
+    served.ctl("stop", run, check=True)
+    assert shown(served, run) == STOPPED
+    wait_until(lambda: not is_alive(trial))
+    assert starts(served) == 1
+
+
+def test_a_trial_that_lives_without_its_start_record_is_stopped_by_the_next_daemon(served: Machine, run: str) -> None:
+    (trial,) = pids(served)
+    served.kill()
+    (records(served, run) / "started").unlink()
+    served.start()
+    assert shown(served, run) == ("running", None, 1)
+    served.ctl("stop", run, check=True)
+    assert shown(served, run) == STOPPED
+    wait_until(lambda: not is_alive(trial))
+
+
+def test_a_trial_that_was_killed_and_whose_start_record_is_gone_is_lost(served: Machine, run: str) -> None:
+    (trial,) = pids(served)
+    shim = parent(trial)
+    served.kill()
+    (records(served, run) / "started").unlink()
+    for pid in (shim, trial):
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not is_alive(shim) and not is_alive(trial))
+    served.start()
+    assert shown(served, run) == LOST
+    assert starts(served) == 1
