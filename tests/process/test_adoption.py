@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 from runctl.client import Client
 
-from rund.clock import now
-from rund.executor.framing import STARTED
-from rund.executor.records import read_start
+from rund.executor.framing import EXIT, STARTED
+from rund.executor.records import read_exit, read_start
 from tests.process.conftest import Machine, wait_until
 
 TRIALS = 100
@@ -123,14 +122,15 @@ def test_trials_that_end_while_no_daemon_runs_have_their_true_ends(hundred: Hund
     machine.kill()
     hundred.end(range(50))
     for number in range(50):  # recorded by the shim alone
-        wait_until(lambda number=number: b"ended" in (hundred.attempt(number) / "exit").read_bytes())  # type: ignore[misc]
-    before = now()
+        wait_until(lambda number=number: b"ended" in (hundred.attempt(number) / EXIT).read_bytes())  # type: ignore[misc]
     machine.start()
     machine.ctl("wait", *hundred.ids[:50])  # a shim may have had something to do yet
     runs = hundred.runs()
     assert [run["status"] for run in runs] == ["error" if x % 3 else "completed" for x in range(50)] + ["running"] * 50
     assert [run["exit_status"] for run in runs[:50]] == [x % 3 for x in range(50)]
-    assert all(run["started"] <= run["stopped"] <= before for run in runs[:50])
+    ends = [read_exit((hundred.attempt(x) / EXIT).read_bytes()) for x in range(50)]
+    assert [run["stopped"] for run in runs[:50]] == [end.ended for end in ends if end is not None]
+    assert all(run["started"] <= run["stopped"] for run in runs[:50])
     assert all(run["attempts"] == 1 for run in runs)
     assert all((hundred.attempt(x) / "output").read_text() == "begun\nover\n" for x in range(50))
     assert machine.ctl("logs", hundred.ids[0]).stdout == "begun\nover\n"

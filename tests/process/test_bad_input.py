@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.process.conftest import Machine
+from tests.process.conftest import Machine, wait_until
 
 ARGS = "import argparse\np = argparse.ArgumentParser()\np.add_argument('--lr', type=float, default=0.1)\n" \
     "p.add_argument('--layers', type=int, required=True)\np.add_argument('--opt', choices=['sgd', 'adam'], default='sgd')\n" \
@@ -104,8 +104,9 @@ def test_a_command_that_cannot_be_executed_ends_in_error_with_the_reason(served:
 
 
 def test_a_running_run_is_busy_and_says_what_to_do(served: Machine) -> None:
-    served.script("wait.py", "import os\nx = 1\nwhile not os.path.exists('go'):\n    pass\n")
+    served.script("wait.py", "import os, time\nx = 1\nwhile not os.path.exists('go'):\n    time.sleep(0.01)\n")
     run = served.json("run", "-d", "wait.py")["run"]
+    wait_until(lambda: served.json("show", run["id"])["run"]["status"] == "running")
     for args in (
         ["restart", "@1"],
         ["restart", "@1", "--dry-run"],

@@ -105,7 +105,8 @@ def test_a_reply_carries_what_it_committed_though_others_went_on(noted: BatchCli
 def test_a_batch_has_the_status_that_its_trials_give_it(noted: BatchClient) -> None:
     noted.script(
         "some.py",
-        "import os\nx = 1\nwhile not os.path.exists(os.environ['RUND_HOME'] + '/../go'):\n    pass\nraise SystemExit(x)\n",
+        "import os, time\nx = 1\nwhile not os.path.exists(os.environ['RUND_HOME'] + '/../go'):\n    time.sleep(0.01)\n"
+        "raise SystemExit(x)\n",
     )
     made = noted.run("some.py", "x=[0,1]", stage=True)
     batch, (zero, one) = made["run"]["id"], made["trials"]

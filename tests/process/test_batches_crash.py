@@ -90,7 +90,7 @@ def test_killed_during_restarts_with_request_ids_each_takes_effect_once(noted: B
                     if client is not None:
                         client.close()
                     client = None
-                    wait_until(lambda: noted.machine.ctl("status", "--no-start").returncode == 0)
+                    wait_until(noted.machine.is_served)
         if client is not None:
             client.close()
 
