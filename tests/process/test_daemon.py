@@ -43,7 +43,7 @@ def test_runs_that_end_while_no_daemon_runs_are_told_with_their_true_times(machi
     machine.start()
     machine.script(
         "wait.py",
-        "import os\nprint('up')\nwhile not os.path.exists('go'):\n    pass\nprint('down')\nraise SystemExit(3)\n",
+        "import os, time\nprint('up')\nwhile not os.path.exists('go'):\n    time.sleep(0.01)\nprint('down')\nraise SystemExit(3)\n",
     )
     run = machine.json("run", "-d", "wait.py")["run"]
     wait_until(lambda: machine.ctl("logs", run["id"]).stdout == "up\n")
@@ -99,7 +99,10 @@ def test_one_daemon_per_home(served: Machine) -> None:
 
 
 def test_sigterm_and_ctrl_c_stop_the_daemon_and_leave_runs_running(machine: Machine) -> None:
-    machine.script("wait.py", "import os\nprint('up')\nwhile not os.path.exists('go'):\n    pass\nprint('done')\n")
+    machine.script(
+        "wait.py",
+        "import os, time\nprint('up')\nwhile not os.path.exists('go'):\n    time.sleep(0.01)\nprint('done')\n",
+    )
     daemon = machine.start()
     run = machine.json("run", "-d", "wait.py")["run"]
     wait_until(lambda: machine.ctl("logs", run["id"]).stdout == "up\n")
@@ -263,7 +266,10 @@ def test_a_full_disk_stops_no_reading_and_work_goes_on_when_there_is_room(machin
         pytest.skip("only root may mount a small file system")
     try:
         daemon = machine.start()
-        machine.script("wait.py", "import os\nprint('up')\nwhile not os.path.exists('go'):\n    pass\nprint('down')\n")
+        machine.script(
+            "wait.py",
+            "import os, time\nprint('up')\nwhile not os.path.exists('go'):\n    time.sleep(0.01)\nprint('down')\n",
+        )
         run = machine.json("run", "-d", "wait.py")["run"]
         wait_until(lambda: machine.ctl("logs", run["id"]).stdout == "up\n")
         ballast = machine.home / "runs" / "ballast"

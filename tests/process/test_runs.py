@@ -70,8 +70,8 @@ def test_a_restart_uses_the_source_it_had_until_it_is_updated(echo: Machine) -> 
 def test_output_is_in_the_order_written_and_can_be_read_while_it_runs(served: Machine) -> None:
     served.script(
         "order.py",
-        "import os, sys\nprint(1)\nprint(2, file=sys.stderr)\nos.system('echo 3')\n"
-        "while not os.path.exists('go'):\n    pass\nprint(4)\n",
+        "import os, sys, time\nprint(1)\nprint(2, file=sys.stderr)\nos.system('echo 3')\n"
+        "while not os.path.exists('go'):\n    time.sleep(0.01)\nprint(4)\n",
     )
     run = served.json("run", "-d", "order.py")["run"]
     wait_until(lambda: served.ctl("logs", run["id"]).stdout == "1\n2\n3\n")
