@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import anyio
 
-from rund.errors import InvalidError, UnsupportedError
+from rund.errors import RundError, UnsupportedError
 from rund.operations.regular_file import read_start
 from rund.server.folder_watch import FolderWatch
 from rund.server.listener import Listener, listen, remove
@@ -42,7 +42,7 @@ class Door:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
-        """Listen, on the socket that systemd handed over or on one of its own; raises `InvalidError`."""
+        """Listen, on the socket that systemd handed over or on one of its own; raises as `listen`."""
         self._listener = self._inherited or listen(self._path)
         self._write_note()
         try:
@@ -98,7 +98,7 @@ class Door:
     def _open_again(self) -> bool:
         try:
             self._listener = listen(self._path)
-        except InvalidError as error:
+        except RundError as error:
             _log.warning("the socket is gone, and cannot be made again: %s", error.message)
             return False
         self._write_note()

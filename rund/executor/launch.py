@@ -14,7 +14,8 @@ from rund.model.run import Attempt, Run, Spec
 from rund.operations.command import CommandLine, command_line
 from rund.operations.interpreter import find_python
 from rund.operations.stored import operation_from_json
-from rund.store.directories import PRIVATE, Directories
+from rund.private_folder import make_private_folder
+from rund.store.directories import Directories
 from rund.store.reader import Reader
 
 _KEPT = 256
@@ -93,8 +94,8 @@ class Launcher:
         folder = self._directories.run(run_id)
         if setup.clean:
             self._directories.empty(run_id)
-        folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-        self._directories.attempt(attempt.token).mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        make_private_folder(folder)
+        make_private_folder(self._directories.attempt(attempt.token))
         for name, target in setup.inputs:
             link = folder / name
             if not link.is_symlink() and not link.exists():

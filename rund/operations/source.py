@@ -73,7 +73,7 @@ class Sources:
             return True
 
     def _copy(self, manifest: Manifest) -> str:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=".copying-", dir=self._folder))
         try:
             digest = _write(manifest, made)

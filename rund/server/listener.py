@@ -14,9 +14,27 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from rund.errors import InvalidError
+from rund.errors import FullError, InternalError, InvalidError, RundError
+from rund.private_folder import make_private_folder
 
 _BACKLOG = 512
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+# What stays as it is until somebody changes it; all else may pass by itself: a want of memory or descriptors, say.
+_LASTING = frozenset(
+    {
+        errno.EACCES,
+        errno.EEXIST,
+        errno.EINVAL,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.ENOTDIR,
+        errno.ENOTEMPTY,
+        errno.EOPNOTSUPP,
+        errno.EPERM,
+        errno.EROFS,
+    }
+)
 _FIRST_INHERITED = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
 
 
@@ -30,13 +48,13 @@ def listen(path: Path) -> Listener:
     """A socket listening at ``path``, in place of any that is there; for the owner alone.
 
     Its folder is made if it is missing.  Raises `InvalidError` if the folder is not the owner's alone to write, or the
-    path cannot be used for a socket.
+    path cannot be used for a socket; `FullError` or `InternalError` for what may pass by itself.
     """
     folder = _open_folder(path.parent)
     try:
         return _listen_in(folder, path)
     except OSError as error:
-        raise InvalidError(f"cannot listen at {path}: {error.strerror}; set RUND_SOCKET to another path") from error
+        raise _refusal(f"cannot listen at {path}", error, "set RUND_SOCKET to another path") from error
     finally:
         os.close(folder)
 
@@ -83,12 +101,12 @@ def inherited_listener(env: Mapping[str, str]) -> Listener | None:
 
 
 def _open_folder(folder: Path) -> int:
-    """A descriptor of ``folder``, which is made if it is missing.  Raises `InvalidError` if others may write to it."""
+    """A descriptor of ``folder``, which is made if it is missing.  Raises as `listen`."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         opened = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise InvalidError(f"cannot use {folder} for the socket: {error.strerror}; set RUND_SOCKET") from error
+        raise _refusal(f"cannot use {folder} for the socket", error, "set RUND_SOCKET to a path elsewhere") from error
     found = os.fstat(opened)
     if found.st_uid != os.geteuid():
         os.close(opened)
@@ -97,6 +115,15 @@ def _open_folder(folder: Path) -> int:
         os.close(opened)
         raise InvalidError(f"others may write to {folder}: chmod go-w it, or set RUND_SOCKET to a path elsewhere")
     return opened
+
+
+def _refusal(what: str, error: OSError, todo: str) -> RundError:
+    reason = f"{what}: {error.strerror or error}"
+    if error.errno in _FULL:
+        return FullError(f"{reason}: free some space there, or {todo}")
+    if error.errno in _LASTING:
+        return InvalidError(f"{reason}; {todo}")
+    return InternalError(f"{reason}: try again, or {todo}")
 
 
 def _listen_in(folder: int, path: Path) -> Listener:

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rund.errors import UnsupportedError
-from rund.store.removal import PRIVATE, remove_all, take
+from rund.private_folder import PRIVATE
+from rund.store.removal import remove_all, take
 
 __all__ = ["PRIVATE", "Directories", "log_left"]
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from rund.errors import UnsupportedError
+from rund.errors import InternalError, RundError, UnsupportedError
 from rund.store.backups import Backup, newest_backup
 from rund.store.connection import open_untouched
 from rund.store.directories import Directories
@@ -23,6 +23,17 @@ _MAGIC: Final = b"SQLite format 3\0"
 _HEAD: Final = 100  # bytes: https://www.sqlite.org/fileformat2.html#the_database_header
 _LOG_MAGIC: Final = (0x377F0682, 0x377F0683)
 _LOG_HEAD: Final = 32  # bytes
+# What may pass by itself, so that it is worth to be tried again.
+_PASSING: Final = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PROTOCOL,
+)
 
 
 class DamagedStoreError(UnsupportedError):
@@ -107,7 +118,14 @@ def _content_damage(path: Path, beside: int | None, *, log_valid: bool) -> str |
     except sqlite3.DatabaseError as error:
         if is_damage(error):
             return f"the database {path} is damaged ({error})"
-        raise UnsupportedError(f"the database {path} cannot be read ({error}): it was left as it is") from None
+        raise cannot_be_opened(path, error) from None
+
+
+def cannot_be_opened(path: Path, error: sqlite3.DatabaseError) -> RundError:
+    """What to tell of a database that cannot be opened, and is not known to be damaged."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
+        return InternalError(f"the database {path} cannot be opened ({error}): is its disk full, failing or in use?")
+    return UnsupportedError(f"the database {path} cannot be read ({error}): it was left as it is")
 
 
 def is_damage(error: sqlite3.Error) -> bool:

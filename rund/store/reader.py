@@ -14,4 +14,5 @@ class Reader(BatchReader):
 
     def release(self) -> None:
         """End the read that `snapshot` began."""
-        self._connection.execute("COMMIT")
+        if self._connection.in_transaction:  # a failing disk has ended it already, and that is told
+            self._connection.execute("COMMIT")

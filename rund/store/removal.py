@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-PRIVATE: Final = 0o700
+from rund.private_folder import PRIVATE
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ROUNDS: Final = 2  # on a full disk the first makes the room that moving folders needs

@@ -13,10 +13,10 @@ from typing import TypeVar
 import anyio
 
 from rund.clock import now
-from rund.errors import InternalError, RundError, UnsupportedError
+from rund.errors import InternalError, RundError
 from rund.store.connection import open_reader, open_writer
 from rund.store.directories import Directories
-from rund.store.examine import check_store, is_damage
+from rund.store.examine import cannot_be_opened, check_store, is_damage
 from rund.store.files import StoreFiles
 from rund.store.log_number import read_inside, write_beside
 from rund.store.migrate import migrate
@@ -149,11 +149,11 @@ def prepare(directories: Directories) -> None:
     except sqlite3.DatabaseError as error:
         # SQLite does not always tell a full disk from others: what it keeps beside the database has to be made, too.
         if not reserve.give_up():
-            raise _unusable(directories.database, error) from None
+            raise cannot_be_opened(directories.database, error) from None
         try:
             _migrate(directories)
         except sqlite3.DatabaseError as again:
-            raise _unusable(directories.database, again) from None
+            raise cannot_be_opened(directories.database, again) from None
 
 
 def _migrate(directories: Directories) -> None:
@@ -172,10 +172,3 @@ def _write_number(path: Path, number: int) -> None:
         write_beside(path, number)
     except OSError as error:  # a full disk hinders no start: the first commit writes it
         _log.warning("%s cannot be written: %s", path, error.strerror)
-
-
-def _unusable(path: Path, error: sqlite3.DatabaseError) -> RundError:
-    if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
-        # That may mend itself, so that it is worth to be tried again.
-        return InternalError(f"the database {path} cannot be opened ({error}): is its disk full, or failing?")
-    return UnsupportedError(f"the database {path} cannot be read ({error}): it was left as it is")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rund.store.reserve import SIZE
-from tests.faults.small_disk import Disk, small_disk
+from tests.faults.small_disk import Disk, require, small_disk
 from tests.process.conftest import BIN, DEADLINE, Machine, wait_until
 
 WAIT = "import os, time\nname = 'a'\nprint('up')\nwhile not os.path.exists('{folder}/' + name):\n    time.sleep(0.05)\nprint('down')\n"
@@ -138,3 +138,23 @@ def test_a_backup_onto_a_full_disk_leaves_nothing_and_hinders_nobody(machine: Ma
         assert not list(disk.root.iterdir())
         machine.ctl("backup", str(tmp_path / "copy.db"), check=True)
         machine.ctl("daemon", "stop", check=True)
+
+
+@pytest.mark.parametrize("folder", ["there", "to be made"])
+def test_a_folder_of_the_socket_without_room_is_tried_again_by_systemd(machine: Machine, folder: str) -> None:
+    require()
+    runtime = machine.folder / "runtime"
+    runtime.mkdir(mode=0o700)
+    machine.env["RUND_SOCKET"] = str(runtime / "socket" if folder == "there" else runtime / "rund" / "socket")
+    # A file system of a single inode, which is its root's.
+    mounted = f"mount -t tmpfs -o nr_inodes=1,mode=700 tmpfs '{runtime}' && exec '{BIN}/rund'"
+    started = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", mounted],
+        env=machine.env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+    assert started.returncode == 1, "78 would not be started again"
+    assert "No space left on device: free some space there, or set RUND_SOCKET" in started.stderr.splitlines()[-1]

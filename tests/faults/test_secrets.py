@@ -179,5 +179,23 @@ def test_what_the_daemon_makes_is_its_owners_alone_whatever_its_umask(secretive:
     assert mode(machine.socket.parent) == 0o700
 
 
+def test_folders_that_are_made_again_are_their_owners_alone_whatever_the_umask(machine: Machine) -> None:
+    machine.launcher = ["sh", "-c", 'umask 000; exec "$@"', "sh"]
+    machine.start()
+    machine.script("one.py", "n = 1\nprint(n)\n")
+    names = ("runs", "attempts", "sources")
+    for name in names:
+        (machine.home / name).rename(machine.folder / name)
+    runtime = machine.socket.parent.parent
+    runtime.rename(machine.folder / "moved")
+    wait_until(lambda: machine.socket.exists())
+    run = machine.json("run", "-d", "one.py")["run"]
+    machine.ctl("wait", run["id"], check=True)
+    assert machine.ctl("logs", run["id"]).stdout == "1\n"
+    below = [machine.home / name / run["id"][:2] for name in ("runs", "attempts")]
+    for path in (runtime, machine.socket.parent, *(machine.home / name for name in names), *below):
+        assert mode(path) == 0o700, path
+
+
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)

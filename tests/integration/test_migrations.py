@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rund.broker import Broker
-from rund.errors import UnsupportedError
+from rund.errors import InternalError, UnsupportedError
 from rund.model.run import Run
 from rund.store import migrate as migrating
 from rund.store.directories import Directories
@@ -92,3 +92,20 @@ def test_migrating_what_is_up_to_date_does_nothing(tmp_path: Path) -> None:
     migrate(connection, "here")
     assert connection.total_changes == changes
     connection.close()
+
+
+def test_a_store_that_another_program_has_locked_is_worth_another_try(tmp_path: Path) -> None:
+    directories = Directories(tmp_path / "home")
+    prepare(directories)
+    other = sqlite3.connect(directories.database, isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    other.execute("PRAGMA user_version = 1")
+    try:
+        with pytest.raises(
+            InternalError, match="is its disk full, failing or in use"
+        ):  # unlike what is refused for good
+            prepare(directories)
+    finally:
+        other.close()
+    prepare(directories)
