@@ -70,7 +70,7 @@ def run(settings: Settings, manager: ServiceManager, inherited: Listener | None 
     directories.make()
     descriptors = take_descriptors()
     with contextlib.closing(StopSignals(_end_in_time)) as signals, locked_home(directories.lock):
-        prepare(directories)
+        prepare(directories, partial(manager.needs_longer, "brings the store up to date"))
         try:
             anyio.run(partial(_serve, settings, directories, manager, inherited, signals, descriptors=descriptors))
         except BaseExceptionGroup as group:

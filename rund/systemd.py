@@ -25,6 +25,8 @@ _NAMES: Final = (
     "LISTEN_FDNAMES",
 )
 
+LONGER: Final = 600.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -48,6 +50,10 @@ class ServiceManager:
     def starting(self, status: str) -> None:
         """What is done before clients are served."""
         self._tell(f"STATUS={status}")
+
+    def needs_longer(self, status: str) -> None:
+        """It will take longer until clients are served: `LONGER` seconds from now, or until this is called again."""
+        self._tell(f"EXTEND_TIMEOUT_USEC={int(LONGER * 1e6)}", f"STATUS={status}")
 
     def stopping(self, status: str) -> None:
         """The daemon is about to end, by itself or because it was told to."""

@@ -32,6 +32,7 @@ from rund.store.store import Store
 from rund.store.transaction import Transaction
 
 _log = logging.getLogger(__name__)
+_LONGEST_PAUSE = 15.0  # seconds between starts that the machine has no room for: each try is written, and taken back
 _RECOVERY = 5.0  # seconds that recording may take before clients are served: a full disk hinders no reading
 
 
@@ -47,6 +48,7 @@ class Executor:
         self._starts = Starts(store, backend, launcher, slots=slots, most=most)
         self._ends = Ends(store)
         self._starts_again = 0.0  # the loop's time from which starts are tried again
+        self._pause = RETRY  # seconds to the next try, the next time that a start is taken back
         self._told: str | None = None  # why starts wait, as it was logged last
         self._turns: dict[str, float] = {}  # the loop's times at which present turns began
         self._claimed: list[Claimed] = []  # to be handed over
@@ -143,21 +145,22 @@ class Executor:
             with self._a_turn("hand over"):
                 outcomes = await self._starts.submit(claimed)
             if len(outcomes) < len(claimed):
-                self._told = None
+                self._told, self._pause = None, RETRY
             # Before anything is written, which may wait: what was asked to stop while it was being started.
             await self._stop_stopping()
             await self._record(outcomes)
 
     def _back_off_from(self, outcomes: Mapping[str, Outcome]) -> None:
-        for token, outcome in outcomes.items():
-            if isinstance(outcome, NeverRan):
-                self._back_off(outcome.fault or f"run {token[:8]} never ran")
+        never = [(token, outcome) for token, outcome in outcomes.items() if isinstance(outcome, NeverRan)]
+        for token, outcome in never[-1:]:
+            self._back_off(outcome.fault or f"run {token[:8]} never ran", self._pause)
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
-    def _back_off(self, reason: str) -> None:
+    def _back_off(self, reason: str, pause: float = RETRY) -> None:
         if reason != self._told:
             _log.warning("starts wait, for one could not be carried out just now: %s", reason)
             self._told = reason
-        self._starts_again = anyio.current_time() + RETRY
+        self._starts_again = anyio.current_time() + pause
 
     async def _watch_stops(self) -> None:
         while True:

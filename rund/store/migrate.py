@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import resources
+from typing import Final
 
 from rund.errors import UnsupportedError
 
 APPLICATION_ID = 0x72756E64  # "rund": what `file` and `sqlite3` say of the database
+
+_STEPS: Final = 1_000_000  # of SQLite's machine, between two looks at the clock: some milliseconds
+_TELL: Final = 10.0  # seconds
 
 
 def migrations() -> list[str]:
@@ -17,10 +24,11 @@ def migrations() -> list[str]:
     return [file.read_text("utf-8") for file in files]
 
 
-def migrate(connection: sqlite3.Connection, where: str) -> None:
+def migrate(connection: sqlite3.Connection, where: str, working: Callable[[], None]) -> None:
     """Bring the database ``where`` up to date.
 
-    Raises `UnsupportedError` if it is a later version's, or not rund's at all.
+    ``working`` is called when it begins, each ten seconds while it goes on, and when it is done; not if there is
+    nothing to do.  Raises `UnsupportedError` if it is a later version's, or not rund's at all.
     """
     steps = migrations()
     version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -34,6 +42,11 @@ def migrate(connection: sqlite3.Connection, where: str) -> None:
         )
     if version == len(steps):
         return
+    with _watched(connection, working):
+        _carry_out(connection, steps, version)
+
+
+def _carry_out(connection: sqlite3.Connection, steps: list[str], version: int) -> None:
     connection.execute("BEGIN EXCLUSIVE")
     try:
         for step in steps[version:]:
@@ -46,6 +59,26 @@ def migrate(connection: sqlite3.Connection, where: str) -> None:
         if connection.in_transaction:  # a full disk has rolled it back already
             connection.execute("ROLLBACK")
         raise
+
+
+@contextmanager
+def _watched(connection: sqlite3.Connection, working: Callable[[], None]) -> Iterator[None]:
+    """Call ``working`` while SQLite works: one that hangs is not told as working."""
+    told = time.monotonic()
+
+    def look() -> None:
+        nonlocal told
+        if time.monotonic() >= told + _TELL:
+            told = time.monotonic()
+            working()
+
+    working()
+    connection.set_progress_handler(look, _STEPS)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(None, 0)
+    working()  # what was written is copied into the database yet, which takes its time too
 
 
 def expected_objects(version: int) -> set[tuple[str, str]]:

@@ -136,8 +136,10 @@ class Store:
         self.files.close()
 
 
-def prepare(directories: Directories) -> None:
+def prepare(directories: Directories, working: Callable[[], None] = lambda: None) -> None:
     """Make the home and bring its database up to date; raises `UnsupportedError` where that cannot be.
+
+    ``working`` is called again and again while it is brought up to date, see `migrate`.
 
     A damaged database is left as it is, and none is made where one is missing: `DamagedStoreError` tells.
     """
@@ -145,23 +147,23 @@ def prepare(directories: Directories) -> None:
     check_store(directories)
     reserve = Reserve(directories.reserve)
     try:
-        _migrate(directories)
+        _migrate(directories, working)
     except sqlite3.DatabaseError as error:
         # SQLite does not always tell a full disk from others: what it keeps beside the database has to be made, too.
         if not reserve.give_up():
             raise cannot_be_opened(directories.database, error) from None
         try:
-            _migrate(directories)
+            _migrate(directories, working)
         except sqlite3.DatabaseError as again:
             raise cannot_be_opened(directories.database, again) from None
 
 
-def _migrate(directories: Directories) -> None:
+def _migrate(directories: Directories, working: Callable[[], None]) -> None:
     path = directories.database
     connection = open_writer(path, make=True)
     try:
         path.chmod(0o600)
-        migrate(connection, str(path))
+        migrate(connection, str(path), working)
         _write_number(directories.log_number, read_inside(connection))
     finally:
         connection.close()

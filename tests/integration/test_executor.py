@@ -62,6 +62,22 @@ class RefusingBackend:
         raise AssertionError
 
 
+class FullBackend(RefusingBackend):
+    """Refuses all that it is given, so many times, and notes the loop's time of each."""
+
+    def __init__(self, refusals: int) -> None:
+        super().__init__()
+        self._refusals = refusals
+        self.times: list[float] = []
+
+    async def submit(self, attempts: Sequence[Submission]) -> dict[str, str]:
+        self.times.append(anyio.current_time())
+        if len(self.times) > self._refusals:
+            self.took_one.set()
+            return {}
+        return {attempt.token: "no room" for attempt in attempts}
+
+
 class EndingBackend(RefusingBackend):
     """Takes all attempts; the first so many end together, and those that come after them run on."""
 
@@ -161,6 +177,27 @@ async def test_an_attempt_that_never_ran_leaves_nothing_and_its_run_waits_and_st
         assert run is not None
         assert (run.status, run.attempts, run.starts) == (Status.RUNNING, 1, 2)
         assert await store.read(lambda reader: reader.garbage(10)) == []
+
+
+async def test_starts_that_find_no_room_again_and_again_are_tried_less_often(
+    directories: Directories, add_run: AddRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rund.executor.executor.RETRY", 0.05)
+    monkeypatch.setattr("rund.executor.executor._LONGEST_PAUSE", 0.4)
+    broker = Broker()
+    async with open_store(directories, broker) as store:
+        for number in range(2):  # refused together, they count once
+            await store.write(lambda transaction, number=number: pending(transaction, add_run(transaction, number)))
+        backend = FullBackend(refusals=6)
+        launcher = Launcher(directories, socket="", grace=1.0, slots=2, output_limit=0)
+        executor = Executor(store, backend, broker, launcher, slots=2, most=1000)
+        with anyio.fail_after(PATIENCE):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(executor.run)
+                await backend.took_one.wait()
+                tasks.cancel_scope.cancel()
+        pauses = [later - earlier for earlier, later in zip(backend.times, backend.times[1:], strict=False)]
+        assert all(pause >= least for pause, least in zip(pauses, [0.05, 0.1, 0.2, 0.4, 0.4, 0.4], strict=True)), pauses
 
 
 async def test_what_waits_starts_also_when_the_end_that_made_room_was_written_at_the_second_attempt(

@@ -89,8 +89,10 @@ def test_migrating_what_is_up_to_date_does_nothing(tmp_path: Path) -> None:
     prepare(directories)
     connection = sqlite3.connect(directories.database, isolation_level=None)
     changes = connection.total_changes
-    migrate(connection, "here")
+    told: list[None] = []
+    migrate(connection, "here", lambda: told.append(None))
     assert connection.total_changes == changes
+    assert told == []
     connection.close()
 
 
@@ -102,10 +104,28 @@ def test_a_store_that_another_program_has_locked_is_worth_another_try(tmp_path: 
     other.execute("BEGIN EXCLUSIVE")
     other.execute("PRAGMA user_version = 1")
     try:
-        with pytest.raises(
-            InternalError, match="is its disk full, failing or in use"
-        ):  # unlike what is refused for good
+        # Unlike what is refused for good.
+        with pytest.raises(InternalError, match="is its disk full, failing or in use"):
             prepare(directories)
     finally:
         other.close()
     prepare(directories)
+
+
+def test_a_migration_that_takes_long_tells_again_and_again_that_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directories = Directories(tmp_path / "home")
+    make_home(directories.home, SCHEMAS[-1])
+    steps = migrations()
+    long = "SELECT count(*) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 300000) SELECT i FROM n);"
+    monkeypatch.setattr(migrating, "migrations", lambda: [*steps[:-1], f"{long}\n{steps[-1]}"])
+    monkeypatch.setattr(migrating, "_TELL", 0.0)
+    monkeypatch.setattr(migrating, "_STEPS", 10_000)
+    told: list[None] = []
+    prepare(directories, lambda: told.append(None))
+    assert len(told) > 10
+    assert schema_of(directories.database) == len(steps)
+    again: list[None] = []
+    prepare(directories, lambda: again.append(None))
+    assert again == []

@@ -19,12 +19,19 @@ def test_messages_arrive(tmp_path: Path, kind: str) -> None:
         receiver.bind(name.replace("@", "\0") if kind == "abstract" else name)
         receiver.settimeout(60)
         manager = ServiceManager({"NOTIFY_SOCKET": name})
+        manager.needs_longer("brings up to date")
         manager.starting("takes back")
         manager.ready("serves")
         manager.alive()
         manager.stopping("stops")
-        told = [receiver.recv(4096) for _ in range(4)]
-    assert told == [b"STATUS=takes back", b"READY=1\nSTATUS=serves", b"WATCHDOG=1", b"STOPPING=1\nSTATUS=stops"]
+        told = [receiver.recv(4096) for _ in range(5)]
+    assert told == [
+        b"EXTEND_TIMEOUT_USEC=600000000\nSTATUS=brings up to date",
+        b"STATUS=takes back",
+        b"READY=1\nSTATUS=serves",
+        b"WATCHDOG=1",
+        b"STOPPING=1\nSTATUS=stops",
+    ]
 
 
 def test_a_manager_that_is_gone_or_does_not_read_holds_up_nobody(tmp_path: Path) -> None:

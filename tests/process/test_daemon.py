@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from rund.executor.records import read_exit
+from tests.integration.stores import SCHEMAS, make_home
 from tests.process.conftest import BIN, DEADLINE, Machine, wait_until
 
 
@@ -313,3 +315,26 @@ def test_the_log_of_a_daemon_that_a_client_started_is_bounded(machine: Machine) 
     assert before.stat().st_size > 4_000_000
     assert log.stat().st_size < 10_000
     assert "stopping" in log.read_text()
+
+
+def told_until_ready(machine: Machine) -> list[bytes]:
+    """What a daemon, which is stopped then, tells its service manager until it is ready."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        path = machine.folder / f"notify-{len(machine.daemons)}"
+        manager.bind(str(path))
+        manager.settimeout(DEADLINE)
+        machine.start(NOTIFY_SOCKET=str(path))
+        told = [manager.recv(4096)]
+        while not told[-1].startswith(b"READY=1"):
+            told.append(manager.recv(4096))
+    machine.ctl("daemon", "stop", check=True)
+    machine.daemons[-1].wait(DEADLINE)
+    return told
+
+
+def test_a_service_manager_is_asked_for_time_while_an_older_store_is_brought_up_to_date(machine: Machine) -> None:
+    make_home(machine.home, SCHEMAS[0])
+    first = told_until_ready(machine)[0]
+    assert first.startswith(b"EXTEND_TIMEOUT_USEC=")
+    assert b"STATUS=brings the store up to date" in first
+    assert not [told for told in told_until_ready(machine) if b"EXTEND" in told], "there is nothing to do any more"
