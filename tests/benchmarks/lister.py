@@ -1,7 +1,8 @@
 """Another client, in a process of its own, that asks all the while, `list` if not told else, and tells what each took.
 
 ``python -m tests.benchmarks.lister PAUSE REQUESTS``: the seconds between two requests, and of each, as JSON, a name, its
-method and its params.  A line of standard input asks for the seconds that were taken since the last, by name.
+method and its params.  A line of standard input asks for the seconds that were taken since the last, by name; it is
+answered when at least one of each was.
 """
 
 from __future__ import annotations
@@ -49,11 +50,11 @@ class Lister:
         self._process.stdout.close()
 
     def take(self) -> list[float]:
-        """Seconds of each `list` that was answered since the last take."""
+        """Seconds of each `list` that was answered since the last take; the first is waited for."""
         return self.take_all()[LIST]
 
     def take_all(self) -> dict[str, list[float]]:
-        """Seconds of each request that was answered since the last take, by name."""
+        """Seconds of each request that was answered since the last take, by name; the first of each is waited for."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write("\n")
@@ -71,14 +72,17 @@ def main() -> None:
     pause, requests = float(sys.argv[1]), json.loads(sys.argv[2])
     client = Client(dict(os.environ), start=False)
     taken: dict[str, list[float]] = {name: [] for name in requests}
+    some = threading.Condition()
     over = threading.Event()
 
     def tell() -> None:
         for _ in sys.stdin:
-            told = {name: times[:] for name, times in taken.items()}
+            with some:
+                some.wait_for(lambda: all(taken.values()))
+                told = {name: times[:] for name, times in taken.items()}
+                for times in taken.values():
+                    times.clear()
             print(json.dumps(told), flush=True)
-            for name, times in told.items():
-                del taken[name][: len(times)]
         over.set()
 
     threading.Thread(target=tell, daemon=True).start()  # who fails is missed, and does not just ask no more
@@ -88,7 +92,9 @@ def main() -> None:
         method, params = requests[name]
         begun = time.perf_counter()
         client.call(method, **params)
-        taken[name].append(time.perf_counter() - begun)
+        with some:
+            taken[name].append(time.perf_counter() - begun)
+            some.notify()
     client.close()
 
 

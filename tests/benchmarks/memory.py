@@ -73,7 +73,10 @@ def _wake_ups(pid: int, seconds: float) -> float:
 def _switches(pid: int) -> int:
     total = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
-        lines = (task / "status").read_text().splitlines()
+        try:
+            lines = (task / "status").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+            continue
         total += sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches:"))
     return total
 

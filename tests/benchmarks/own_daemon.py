@@ -63,7 +63,10 @@ def own_processor() -> float:
 
 
 def _children(task: Path) -> list[str]:
-    return (task / "children").read_text().split()
+    try:
+        return (task / "children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+        return []
 
 
 def _seconds(pid: int) -> float:
