@@ -392,8 +392,10 @@ def test_an_illegal_row_cannot_be_stored(directories: Directories, add_run: AddR
 
 
 def test_a_content_that_is_missing_is_a_fault_of_the_store(directories: Directories) -> None:
+    connection = sqlite3.connect(directories.database)
     with pytest.raises(InternalError, match="lost"):
-        Reader(sqlite3.connect(directories.database)).operation("0" * 32)
+        Reader(connection).operation("0" * 32)
+    connection.close()
 
 
 async def test_a_new_daemon_queues_behind_what_may_have_to_wait_again(
