@@ -132,5 +132,6 @@ def test_a_trial_that_was_killed_and_whose_start_record_is_gone_is_lost(served: 
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not is_alive(shim) and not is_alive(trial))
     served.start()
+    served.ctl("wait", run)  # what the trial had just started may live a little longer
     assert shown(served, run) == LOST
     assert starts(served) == 1
