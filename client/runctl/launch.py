@@ -163,7 +163,7 @@ def _wait_for_answer(pid: int, environ: Mapping[str, str], deadline: float) -> C
     """A connection as soon as a daemon answers; None when process ``pid`` has ended or the deadline has passed."""
     try:
         ended = os.pidfd_open(pid)
-    except ProcessLookupError:
+    except OSError:  # it has gone, or is being reaped
         return connect(environ)
     try:
         poll = select.poll()

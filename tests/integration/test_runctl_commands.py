@@ -223,3 +223,12 @@ def test_status_says_when_the_daemon_is_of_another_version(
     monkeypatch.setattr("rund.__version__", "0.0.1")
     assert main(["status"]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_a_daemon_that_ends_before_it_is_told_to_is_said_to_be_gone(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.answers["status"] = {"pid": 2**22}  # more than any process has
+    assert main(["daemon", "stop"]) == 3
+    assert capsys.readouterr().err.startswith(f"runctl: the daemon (pid {2**22}) ended before")
+    assert daemon.methods() == ["status"]
