@@ -116,8 +116,10 @@ def test_what_lost_its_shim_is_bounded_by_the_daemon(machine: Machine) -> None:
     machine.start(RUND_OUTPUT_LIMIT="1M")
     machine.script(
         "endless.py",
-        "import os\nopen('up', 'w').close()\n"
-        "while not os.path.exists('stop'):\n    if os.path.exists('go'):\n        print('x' * 100_000)\n",
+        "import os, time\nopen('up', 'w').close()\n"
+        # No faster than the disk holds while the daemon has no time.
+        "while not os.path.exists('stop'):\n    time.sleep(0.002)\n"
+        "    if os.path.exists('go'):\n        print('x' * 100_000)\n",
     )
     run = machine.json("run", "-d", "endless.py")["run"]
     wait_until(Path(run["dir"], "up").exists)
