@@ -32,7 +32,7 @@ from rund.handlers.context import Context
 from rund.handlers.dispatch import Dispatcher
 from rund.handlers.leaving import Leaving
 from rund.heart import beat
-from rund.home import check_file_system, locked_home
+from rund.home import check_file_system, check_length, locked_home
 from rund.log import bound_log
 from rund.operations.source import Sources
 from rund.server.limits import ServerLimits
@@ -66,6 +66,7 @@ def run(settings: Settings, manager: ServiceManager, inherited: Listener | None 
     sys.setswitchinterval(_SWITCH)
     _use_one_arena()
     directories = Directories(settings.home)
+    check_length(settings.home)
     check_file_system(settings.home)
     directories.make()
     descriptors = take_descriptors()

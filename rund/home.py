@@ -11,12 +11,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from rund.errors import BusyError, UnsupportedError
+from rund.errors import BusyError, InvalidError, UnsupportedError
 
 # File systems on which SQLite's log and flock do not hold what they promise between machines.
 _NETWORK = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs", "beegfs", "gpfs"}
 )
+
+# SQLite takes 512 bytes, with the name of its file and of what it keeps beside that.
+_LONGEST = 490
 
 # A daemon that is killed while it starts a process leaves its locks to that one until it has executed its program.
 _LEFT_OVER = 10.0  # seconds that a lock of a process that is gone is waited for
@@ -73,6 +76,16 @@ def _lives(holder: str) -> bool:
     except PermissionError:
         pass
     return True
+
+
+def check_length(home: Path) -> None:
+    """Raise `InvalidError` if the path of ``home`` leaves no room for the names of SQLite's files in it."""
+    length = len(os.fsencode(home))
+    if length > _LONGEST:
+        raise InvalidError(
+            f"the path of the home has {length} bytes, and SQLite takes {_LONGEST} at most:"
+            " set RUND_HOME to a shorter one"
+        )
 
 
 def check_file_system(home: Path) -> None:

@@ -67,9 +67,10 @@ def home_sockets(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _written_socket(folder: str) -> str | None:
-    """The path that the daemon wrote into its home; None if none ever did."""
-    written = start_of_file(f"{folder}/socket")
-    return None if written is None else os.fsdecode(written.strip()) or None
+    """The path that the daemon wrote into its home; None if none ever did, or what stands there is no path."""
+    written = (start_of_file(f"{folder}/socket") or b"").strip()
+    is_path = written.startswith(b"/") and len(written) < _LONGEST_NOTE and not any(byte in written for byte in b"\0\n")
+    return os.fsdecode(written) if is_path else None
 
 
 def start_of_file(path: str) -> bytes | None:

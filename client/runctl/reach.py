@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from runctl import places
@@ -55,7 +56,9 @@ def connect(environ: Mapping[str, str], notice: Callable[[str], None] | None = N
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
             continue  # not there, or left by a daemon that is gone
         except OSError as error:
-            raise NoDaemonError(f"the socket {path} cannot be used: {error.strerror or error}") from None
+            if _is_too_long(error) and not environ.get("RUND_SOCKET"):
+                continue  # what stands in the note is no daemon's
+            raise NoDaemonError(f"the socket {path} cannot be used: {_words(error)}") from None
         try:
             return _greeted(Connection(stream, path, notice), environ)
         except InvalidError:
@@ -65,6 +68,17 @@ def connect(environ: Mapping[str, str], notice: Callable[[str], None] | None = N
         except DaemonEndedError:
             continue  # it took the connection along as it ended
     return None
+
+
+def _words(error: OSError) -> str:
+    if _is_too_long(error):
+        return "its name is too long: set RUND_SOCKET to a shorter one"
+    return error.strerror or str(error)
+
+
+def _is_too_long(error: OSError) -> bool:
+    """Whether a path does not fit into a socket's address, which Python tells without a number, or into any path."""
+    return error.errno in (None, errno.ENAMETOOLONG)
 
 
 def _greeted(connection: Connection, environ: Mapping[str, str]) -> Connection:

@@ -11,7 +11,7 @@ from typing import Final
 
 from rund.doctor.finding import Finding, note, wrong
 from rund.errors import RundError
-from rund.home import check_file_system
+from rund.home import check_file_system, check_length
 
 # One of these makes a folder a home.
 _MARKS: Final = ("rund.db", "rund.number", "rund.db-wal", "backups", "damaged")
@@ -35,6 +35,7 @@ def stranger(home: Path) -> Finding | None:
             return note("home", f"there is no store in {home} yet", "the first `runctl run` makes it")
         return wrong("home", f"{home} holds other things and no store of rund", "set RUND_HOME to a folder of its own")
     try:
+        check_length(home)
         check_file_system(home)
     except RundError as error:
         what, _, todo = error.message.partition(": ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from rund.api.params import RestartParams, RunParams
@@ -99,8 +100,17 @@ def make_batch(
     return _carry_out(context, transaction, wanted, now)
 
 
-async def restart_batch(context: Context, call: Call[RestartParams], batch_id: str, taken: Taken | None) -> Reply:
-    """Restart a batch in the seven steps of the specification.  Raises `ChangedError`."""
+async def restart_batch(
+    context: Context,
+    call: Call[RestartParams],
+    batch_id: str,
+    taken: Taken | None,
+    mark: Callable[..., Run] | None = None,
+) -> Reply:
+    """Restart a batch in the seven steps of the specification.  Raises `ChangedError`.
+
+    ``mark`` is called with the transaction, the batch and the time, and answers the batch with what it has changed.
+    """
     params = call.params
     present = await context.store.read(lambda reader: _present(reader, batch_id))
     wanted = await _wanted(context, present, params, taken)
@@ -122,6 +132,7 @@ async def restart_batch(context: Context, call: Call[RestartParams], batch_id: s
         if params.dry_run:
             return _dry_run(context, transaction, again.run, reconciliation)
         add_contents(context, transaction, setup, taken, wanted.environment)
+        batch = batch if mark is None else mark(transaction, batch, now=now)
         transaction.save_run(batch)
         transaction.save_batch(batch.id, Batch(prototype=wanted.prototype, paused=again.batch.paused))
         return _carry_out(context, transaction, replace(reconciliation, batch=batch), now)

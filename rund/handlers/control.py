@@ -13,6 +13,7 @@ from rund.handlers.context import Call, Context, Reply, check_whole, resolve_all
 from rund.model.event import EventKind
 from rund.model.run import Run
 from rund.model.status import Status
+from rund.store.reader import Reader
 from rund.store.transaction import Transaction
 
 
@@ -71,10 +72,19 @@ async def stop(context: Context, call: Call[StopParams]) -> Reply:
 
     def change(transaction: Transaction) -> Reply:
         runs = resolve_all(transaction, call.params.runs)
+        stopped = [run.id for run in runs if _is_live(transaction, run)]
         stop_runs(transaction, runs, context.now())
-        return {"runs": present(context, transaction, runs)}
+        return {"runs": present(context, transaction, runs), "stopped": stopped}
 
     return await context.change(call.request, change, urgent=True)
+
+
+def _is_live(reader: Reader, run: Run) -> bool:
+    """Whether there is anything to stop of a run, or of the trials of a batch."""
+    if run.is_batch:
+        counts = reader.trial_counts(run.id)
+        return any(counts[status] for status in (Status.PENDING, Status.RUNNING))
+    return run.status in (Status.PENDING, Status.RUNNING)
 
 
 def stop_runs(transaction: Transaction, named: list[Run], now: float) -> None:

@@ -27,6 +27,18 @@ async def set_attrs(context: Context, call: Call[SetParams]) -> Reply:
     return await context.change(call.request, change)
 
 
+def mark(transaction: Transaction, run: Run, *, label: str | None, tags: list[str], now: float) -> Run:
+    """Give a run that is there already the ``label``, unless None, and ``tags`` besides; answers it as it is then."""
+    if label is None and not tags:
+        return run
+    marked = _changed(run, SetParams(runs=[], label=label, add_tags=tags))
+    if marked != run:
+        transaction.save_run(marked)
+        transaction.set_tags(run.id, marked.tags)
+        transaction.add_event(EventKind.CHANGED, now, [run.id])
+    return marked
+
+
 def _changed(run: Run, params: SetParams) -> Run:
     label = run.label if params.label is None else params.label or None
     tags = (set(run.tags) | set(params.add_tags)) - set(params.remove_tags)

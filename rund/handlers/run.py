@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rund.api.params import RestartParams, RunParams
@@ -14,6 +15,7 @@ from rund.handlers.batches import ChangedError, make_batch, prototype_of, restar
 from rund.handlers.context import Call, Context, Reply
 from rund.handlers.flags import assign_given, read_given
 from rund.handlers.generating import generate_trials, shown_flags
+from rund.handlers.labels import mark
 from rund.handlers.replies import single_reply
 from rund.handlers.taking import (
     SourceGoneError,
@@ -87,7 +89,8 @@ async def _run(context: Context, call: Call[RunParams]) -> Reply:
         again = await context.store.read(lambda reader: _same_batch(reader, found.operation, prototype, params))
         if again is not None:
             try:
-                return await restart_batch(context, _as_restart(call, again), again.id, None)
+                marks = partial(mark, label=params.label, tags=params.tags)
+                return await restart_batch(context, _as_restart(call, again), again.id, None, marks)
             except NotFoundError:
                 raise ChangedError from None  # it was deleted meanwhile
     generated = None
@@ -119,6 +122,8 @@ def _make(
         done = transaction.completed_equal(name, taken.source, spec.flags)
         # Without a source to compare, it is the program that must be the same.
         if done is not None and (taken.source is not None or _is_same(taken.operation, transaction, done)):
+            if not params.dry_run:
+                done = mark(transaction, done, label=params.label, tags=params.tags, now=context.now())
             return single_reply(context, transaction, done, skipped=[done.id])
     if params.dry_run:
         return single_reply(context, transaction, None, created=[spec.flags])

@@ -23,7 +23,7 @@ from rund.store.listing import RunFilter
 from rund.store.migrate import migrations
 from rund.store.reader import Reader
 from rund.store.reserve import Reserve
-from rund.store.store import Store, prepare
+from rund.store.store import CannotReadError, Store, prepare
 from rund.store.transaction import Transaction
 from tests.integration.conftest import AddRun
 
@@ -307,6 +307,19 @@ async def test_the_writer_goes_on_with_a_new_connection_when_even_the_roll_back_
     await store.write(lambda transaction: add_run(transaction, 2))
     page = await store.read(lambda reader: reader.list_runs(RunFilter(), limit=9, after=None))
     assert [int(run.id[:8], 16) for run in page.runs] == [2]
+    await store.close()
+
+
+async def test_a_disk_that_fails_while_it_is_read_is_told_by_its_own_words(directories: Directories) -> None:
+    store = Store(directories, Broker().ring)
+
+    def fail(reader: Reader) -> None:
+        reader.connection.execute("ROLLBACK")  # as SQLite does itself then
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with pytest.raises(CannotReadError, match="disk I/O error"):
+        await store.read(fail)
+    assert not await store.read(Reader.paused)
     await store.close()
 
 

@@ -60,6 +60,7 @@ def test_what_will_not_do_as_a_backup_is_refused_and_untouched(served: Machine, 
     (tmp_path / "link.db").symlink_to(served.home / "rund.db")
     (tmp_path / "hard.db").hardlink_to(served.home / "rund.db")
     served.ctl("backup", str(tmp_path / "good.db"), check=True)
+    assert "FILE is empty: give the name of a file" in served.ctl("backup", "").stderr
     refused = {
         "good.db": "is there already: give another name, or --force",
         "missing/x.db": "there is no folder",

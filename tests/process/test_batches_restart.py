@@ -150,6 +150,16 @@ def test_run_needed_restarts_the_newest_equal_batch_with_needed(noted: BatchClie
         assert len(other["plan"]["created"]) == 2
 
 
+def test_run_needed_gives_the_batch_that_it_restarts_the_label_and_tags(noted: BatchClient) -> None:
+    batch = noted.done(noted.run("noted.py", "x=[1,2]", label="old", tags=["a"]))["run"]["id"]
+    noted.run("noted.py", "x=[1,2]", needed=True, label="other", dry_run=True)
+    assert noted.attrs(batch)["label"] == "old"
+    again = noted.done(noted.run("noted.py", "x=[1,2]", needed=True, label="new", tags=["b"]))
+    assert again["run"]["id"] == batch
+    assert again["run"]["label"] == "new"
+    assert (noted.attrs(batch)["label"], noted.attrs(batch)["tags"]) == ("new", ["a", "b"])
+
+
 def test_several_clients_that_need_the_same_at_once_get_one_batch(noted: BatchClient) -> None:
     def run_needed(_: int) -> str:
         with Client(noted.machine.env, start=False) as client:

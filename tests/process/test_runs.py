@@ -57,6 +57,29 @@ def test_what_is_completed_is_not_run_again_if_only_what_is_needed_is_asked_for(
     assert echo.ctl("run", "echo.py", "y=3", "--needed", check=True).stdout == "new 1.0 3 a\n"
 
 
+def test_a_run_that_is_not_run_again_takes_the_label_and_tags_all_the_same(echo: Machine) -> None:
+    echo.ctl("run", "echo.py", "y=3", "--label", "old", "--tag", "a", check=True)
+    again = ("run", "echo.py", "y=3", "--needed")
+    echo.ctl(*again, "--label", "other", "--dry-run", check=True)
+    echo.ctl(*again, check=True)
+    assert echo.json("list")["runs"][0]["label"] == "old"
+    assert echo.json(*again, "--label", "new", "--tag", "b")["run"]["label"] == "new"
+    (run,) = echo.json("list")["runs"]
+    assert (run["label"], run["tags"], run["attempts"]) == ("new", ["a", "b"], 1)
+
+
+def test_a_stop_of_what_has_ended_says_that_nothing_was_stopped(echo: Machine) -> None:
+    batch = echo.json("run", "echo.py", "x=[1,2]", "-d")["run"]["id"]
+    echo.ctl("wait", batch, check=True)
+    staged = echo.json("run", "echo.py", "--stage", "-d")["run"]["id"]
+    answer = echo.ctl("stop", batch, staged, check=True)
+    assert answer.stderr.splitlines() == [
+        f"Nothing of {batch[:8]} runs or waits: it is completed",
+        f"Nothing of {staged[:8]} runs or waits: it is staged",
+    ]
+    assert echo.json("stop", batch)["stopped"] == []
+
+
 def test_a_restart_uses_the_source_it_had_until_it_is_updated(echo: Machine) -> None:
     echo.ctl("run", "echo.py", "y=3", check=True)
     echo.script("echo.py", "x = 5.0\ny = 2\nw = True\nprint(x, y, w)\n")

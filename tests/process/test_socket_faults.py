@@ -179,3 +179,47 @@ def test_a_note_that_is_no_file_holds_up_neither_client_nor_daemon(machine: Mach
     machine.start()
     assert answers(machine)
     assert note.is_file()
+
+
+def test_a_note_that_is_no_socket_of_a_daemon_is_ignored_by_clients(served: Machine) -> None:
+    path = served.home / "socket"
+    whole = path.read_bytes()
+    for note in (b"/tmp/" + b"s" * 200, b"/tmp/" + b"s" * 5000, b"/tmp/a\0b\n", b"relative\n", b"/tmp/a\n/tmp/b\n"):
+        path.write_bytes(note)
+        assert answers(served), note[:20]
+    path.write_bytes(whole)
+
+
+def test_a_socket_with_a_name_too_long_for_an_address_is_told(machine: Machine) -> None:
+    asked = machine.ctl("status", "--no-start", env={"RUND_SOCKET": f"{machine.folder}/{'s' * 200}"})
+    assert asked.returncode == 3
+    assert "cannot be used: its name is too long: set RUND_SOCKET to a shorter one" in asked.stderr
+
+
+def test_a_home_with_a_path_too_long_for_its_database_is_refused(machine: Machine) -> None:
+    home = machine.folder
+    while len(os.fsencode(home)) <= 490:
+        home = home / ("h" * 100)
+    started = subprocess.run(
+        [BIN / "rund"],
+        env=machine.env | {"RUND_HOME": str(home)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+    assert started.returncode == 78
+    (line,) = started.stderr.splitlines()
+    assert "bytes, and SQLite takes 490 at most: set RUND_HOME to a shorter one" in line
+    assert not (machine.folder / ("h" * 100)).exists()
+
+
+def test_a_home_with_a_path_as_long_as_may_be_works(machine: Machine) -> None:
+    short = len(os.fsencode(machine.folder)) + 1
+    middle = (490 - short) // 2
+    machine.home = machine.folder / ("h" * middle) / ("h" * (490 - short - middle - 1))
+    assert len(os.fsencode(machine.home)) == 490
+    machine.env |= {"RUND_HOME": str(machine.home)}
+    machine.script("echo.py", "x = 1\nprint(x)\n")
+    machine.start()
+    assert machine.ctl("run", "echo.py", check=True).stdout == "1\n"

@@ -7,10 +7,13 @@ from runctl.arguments import Arguments, Command, Option
 from runctl.failures import DONE
 from runctl.reach import reach_for
 from runctl.screen import put_json, say
+from rund.errors import InvalidError
 
 
 def backup(arguments: Arguments) -> int:
     """Have the daemon copy its database, while everything goes on."""
+    if not arguments.words[0]:
+        raise InvalidError("FILE is empty: give the name of a file, such as rund-backup.db")
     path = places.absolute(arguments.words[0])
     with reach_for(arguments) as daemon:
         answer = daemon.call("backup", path=path, force=arguments.flag("force"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from runctl.arguments import Arguments, Command, Option
 from runctl.failures import DONE
 from runctl.reach import reach_for
-from runctl.screen import counted, put_json, say
+from runctl.screen import counted, put_json, say, short
 
 
 def stop(arguments: Arguments) -> int:
@@ -16,13 +16,17 @@ def stop(arguments: Arguments) -> int:
     waits = not arguments.flag("no-wait")
     with reach_for(arguments) as daemon:
         answer = daemon.call("stop", runs=arguments.words)
-        ids = [run["id"] for run in answer["runs"]]
-        if waits and ids:
-            answer = daemon.call("wait", runs=ids, attempts=True)
+        stopped = answer["stopped"]
+        over = [run for run in answer["runs"] if run["id"] not in set(stopped)]
+        if waits and stopped:
+            answer = daemon.call("wait", runs=[run["id"] for run in answer["runs"]], attempts=True)
     if arguments.flag("json"):
         put_json(answer)
-    else:
-        say(f"{'Stopped' if waits else 'Stopping'} {counted(ids)}")
+        return DONE
+    for run in over:
+        say(f"Nothing of {short(run['id'])} runs or waits: it is {run['status']}")
+    if stopped:
+        say(f"{'Stopped' if waits else 'Stopping'} {counted(stopped)}")
     return DONE
 
 
