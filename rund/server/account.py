@@ -46,6 +46,7 @@ class Ledger:
         if account in self._accounts:
             self._accounts.remove(account)
             self.held -= account.held
+            account.drop = _nobody  # nor does it know its client any more
 
     def change(self, account: Account, size: int) -> None:
         """Count ``size`` bytes more, or less; may drop the client that holds most."""
@@ -54,8 +55,9 @@ class Ledger:
         self.held += size
         if size > 0 and self.held > self._most:
             heaviest = max(self._accounts, key=lambda each: each.held)
+            drop = heaviest.drop
             self.close(heaviest)
-            heaviest.drop(
+            drop(
                 FullError(
                     f"the daemon holds too much for its clients, and most for this one ({heaviest.told()}):"
                     " send it again later"
@@ -116,3 +118,7 @@ class Account:
         self._kinds[kind] += size
         self.held += size
         self._ledger.change(self, size)
+
+
+def _nobody(_: FullError) -> None:
+    """The client is gone already."""

@@ -6,17 +6,22 @@ import logging
 
 from rund.errors import InternalError, RundError, error_text
 from rund.handlers.peer import Answerer, Peer
-from rund.protocol.encoding import encode_response
+from rund.protocol.encoding import Packed, encode_response
 from rund.protocol.messages import EncodingError, Request
+from rund.server.gate import Gate
 
 _log = logging.getLogger(__name__)
+_A_TURN = 64 * 1024  # bytes in one piece, which to copy and send is worth a turn
 _LONGEST_ERROR = 8192  # characters: what was wrong may be named in it, however long that was
 
 
-async def answered(answerer: Answerer, peer: Peer, request: Request, most: int) -> bytes:
-    """The response to ``request``, of ``most`` bytes at most."""
+async def answered(answerer: Answerer, peer: Peer, request: Request, most: int, gate: Gate) -> bytes:
+    """The response to ``request``, of ``most`` bytes at most; a large one is made in a turn of its own."""
     try:
-        reply = encode_response(request.msgid, None, await answerer.answer(peer, request))
+        result = await answerer.answer(peer, request)
+        if _is_large(result):
+            await gate.go_through()
+        reply = encode_response(request.msgid, None, result)
         if len(reply) <= most:
             return reply
         _log.error("the answer to %.100r has %d bytes, and may have %d", request.method, len(reply), most)
@@ -33,6 +38,12 @@ async def answered(answerer: Answerer, peer: Peer, request: Request, most: int) 
         text = error_text(InternalError("a fault of rund; the daemon's log tells more"))
         _let_go(error)
     return refusal(request.msgid, text)
+
+
+def _is_large(result: object) -> bool:
+    if isinstance(result, Packed):
+        return len(result.data) > _A_TURN
+    return isinstance(result, dict) and any(type(part) is bytes and len(part) > _A_TURN for part in result.values())
 
 
 def refusal(msgid: int, text: str) -> bytes:

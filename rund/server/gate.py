@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
 
 import anyio
 import anyio.lowlevel
+
+_THAW: Final = 60.0  # seconds; see `Gate.large_message`
 
 
 class Gate:
@@ -20,6 +24,7 @@ class Gate:
     def __init__(self) -> None:
         self._passing = anyio.Lock(fast_acquire=True)
         self._large = anyio.Lock(fast_acquire=True)
+        self._thawed = -math.inf  # the loop's time
 
     async def go_through(self) -> None:
         """Wait for a turn of one's own."""
@@ -30,13 +35,31 @@ class Gate:
     async def large_message(self) -> AsyncIterator[None]:
         """Decode and answer a large message within, and let go of it: no other client's is meanwhile.
 
-        The collector of rings looks at all that there is, and so at each of a million values, again and again while
-        they are made, and holds up everybody for that long.  So it rests meanwhile, and looks when they are gone.
+        What `decode` has hidden from the collector is gone then, but so is what else there was hidden: now and then
+        the collector looks at that.
         """
         async with self._large:
-            gc.disable()
             try:
                 yield
             finally:
-                gc.enable()
-                gc.collect()
+                now = anyio.current_time()
+                if now > self._thawed + _THAW:
+                    self._thawed = now
+                    gc.unfreeze()
+                    gc.collect()
+                    gc.freeze()
+
+    async def decode(self, pieces: Iterator[None]) -> None:
+        """Make ``pieces``, one at each turn.
+
+        The collector of rings looks at all that there is, and so at each of a million values, again and again while
+        they are made, and holds up everybody for that long.  So it rests meanwhile, and is to look at none of them
+        afterwards: the values of a message make no ring.
+        """
+        gc.disable()
+        try:
+            for _ in pieces:
+                await anyio.lowlevel.checkpoint()
+        finally:
+            gc.freeze()
+            gc.enable()

@@ -17,6 +17,7 @@ from rund.errors import FullError, error_text
 from rund.handlers.peer import Answerer
 from rund.protocol.encoding import encode_notification
 from rund.server.account import Held, Ledger
+from rund.server.arrivals import Arrivals
 from rund.server.gate import Gate
 from rund.server.limits import ServerLimits
 from rund.server.session import Session
@@ -53,6 +54,7 @@ async def serve(
                 await anyio.lowlevel.checkpoint()  # many who connect hold up none who are connected
     finally:
         reserve.close()
+        doorkeeper.close()
 
 
 class _Doorkeeper:
@@ -66,6 +68,7 @@ class _Doorkeeper:
         bounds = {Held.WAITING: limits.waiting_bytes, Held.SUBSCRIBED: limits.subscription_bytes}
         self._ledger = Ledger(limits.held_bytes, bounds)
         self._gate = Gate()
+        self._arrivals = Arrivals()
         self._told_full = False  # the log says it once, not a thousand times
 
     def admits(self, client: socket.socket) -> bool:
@@ -85,11 +88,15 @@ class _Doorkeeper:
         _farewell(client, full)
         return False
 
+    def close(self) -> None:
+        """Let go of what it has, when there is no client any more."""
+        self._arrivals.close()
+
     async def serve_client(self, client: socket.socket) -> None:
         """Serve one client to its end; raises nothing of its own."""
         self._clients += 1
         try:
-            stream = Stream(client, write_seconds=self._limits.write_seconds)
+            stream = Stream(client, self._arrivals, write_seconds=self._limits.write_seconds)
             session = Session(stream, self._answerer, self._limits, ledger=self._ledger, gate=self._gate)
             try:
                 await session.serve()

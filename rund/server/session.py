@@ -34,6 +34,7 @@ from rund.server.gate import Gate
 from rund.server.limits import ServerLimits
 from rund.server.stream import RECEIVE_BYTES, PeerGoneError, Stream
 from rund.server.subscriptions import Subscriptions
+from rund.store.askers import Use, asker
 
 logger = logging.getLogger(__name__)
 # What one client may take at once of the time of all, about a millisecond of it.
@@ -56,22 +57,31 @@ class Session:
         self._in_flight = 0
         self.subscriptions = Subscriptions(self._account, limits.streams, self._end)
         self._tasks: anyio.abc.TaskGroup
+        self._reading = anyio.CancelScope()
+        self._answering = False  # a request that does not wait
 
     async def serve(self) -> None:
         """Answer until either side ends it; who made the stream closes it."""
+        asker.set(Use())  # also for what is begun within
         try:
             async with anyio.create_task_group() as self._tasks:
                 try:
-                    await self._take_messages()
+                    with self._reading:
+                        await self._take_messages()
                 except ProtocolError as error:
                     logger.info("a client sent what it may not: %s", error.message)
                     self._stream.send_last(encode_notification("error", [error_text(error)]))
+                    error.__traceback__ = None  # the connection keeps the error, and the traceback the connection
                 except PeerGoneError as error:
                     logger.info("a client %s", error)
-                finally:
+                if self._in_flight > _MESSAGES_A_TURN:  # to end them is work as well
+                    await self._gate.go_through()
+                if self._in_flight or self.subscriptions:
                     self._tasks.cancel_scope.cancel()
         finally:
             self._account.close()
+            # What knows each other would stay until the collector comes by, which holds up all.
+            del self.subscriptions, self._tasks
 
     async def notify(self, method: str, params: list[Any]) -> None:
         """Send a notification; returns when it is written.  Raises `PeerGoneError`, `EncodingError`."""
@@ -145,8 +155,7 @@ class Session:
         async with self._gate.large_message():
             # Only now: until it is decoded it is no more than its bytes, which are counted already.
             with self._account.holding(Held.ANSWERED, self._connection.holds):
-                for _ in self._connection.decode():
-                    await anyio.lowlevel.checkpoint()
+                await self._gate.decode(self._connection.decode())
                 message = self._connection.next_message()
                 reply = None
                 if isinstance(message, Request):
@@ -185,9 +194,11 @@ class Session:
 
     async def _answer(self, asking: Asking, request: Request) -> bytes:
         """The answer to a request that does not wait: it is carried out, whatever becomes of the client."""
+        self._answering = True
         with anyio.CancelScope(shield=True):
-            reply = await answered(self._answerer, asking, request, self._limits.reply_bytes)
-        return reply  # noqa: RET504 - the scope may swallow, as far as types can tell
+            reply = await answered(self._answerer, asking, request, self._limits.reply_bytes, self._gate)
+        self._answering = False
+        return reply
 
     def _begin_waiting(self, request: Request) -> bytes | None:
         """Answer ``request`` beside the others; answers its refusal if too many wait."""
@@ -205,10 +216,13 @@ class Session:
     async def _answer_waiting(self, request: Request) -> None:
         asking = Asking(self, request.holds)
         try:
-            reply = await answered(self._answerer, asking, request, self._limits.reply_bytes)
+            reply = await answered(self._answerer, asking, request, self._limits.reply_bytes, self._gate)
             await self._send(reply, asking)
         except PeerGoneError as error:
             self._end(error)
+        except anyio.get_cancelled_exc_class():
+            # It ends here and now, as it was told to.  A task that ends by the error leaves a ring to the collector.
+            pass
         finally:
             asking.pass_turn()
             self._account.release(Held.WAITING, request.holds)
@@ -217,7 +231,10 @@ class Session:
     def _end(self, error: PeerGoneError | None) -> None:
         if error is not None:
             logger.info("a client %s", error)
-        self._tasks.cancel_scope.cancel()
+        if self._answering:  # that is finished, and what waits need not wait for it
+            self._tasks.cancel_scope.cancel()
+        else:
+            self._reading.cancel()
 
     def _drop(self, error: FullError) -> None:
         """The ledger has chosen this client."""

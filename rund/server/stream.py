@@ -1,7 +1,7 @@
 """A client's socket: non-blocking, tried first and waited for only when it would block; every write has a deadline.
 
-It stays registered with the event loop while its client asks one thing after the other, which saves two system calls
-a request; what arrives while nobody waits for it is left to the system, and waited for anew when somebody does.  One
+It stays among the arrivals while its client asks one thing after the other, which saves two system calls a request;
+what arrives while nobody waits for it is left to the system, and waited for anew when somebody does.  One
 task alone reads, and one at a time writes.  `Stream.close` is called when no task uses the stream any more.
 """
 
@@ -13,6 +13,8 @@ import socket
 
 import anyio
 
+from rund.server.arrivals import Arrivals
+
 RECEIVE_BYTES = 65_536
 
 
@@ -23,9 +25,10 @@ class PeerGoneError(Exception):
 class Stream:
     """Whole messages out, bytes in.  It is made in the event loop."""
 
-    def __init__(self, connected: socket.socket, *, write_seconds: float) -> None:
+    def __init__(self, connected: socket.socket, arrivals: Arrivals, *, write_seconds: float) -> None:
         connected.settimeout(0)
         self._socket = connected
+        self._arrivals = arrivals
         self._loop = asyncio.get_running_loop()
         self._arrival: asyncio.Future[None] | None = None  # somebody waits for bytes
         self._arrived: bytes | None = None
@@ -50,12 +53,12 @@ class Stream:
     async def _wait_for_bytes(self) -> None:
         self._arrival = self._loop.create_future()
         if not self._registered:
-            self._loop.add_reader(self._socket, self._take_bytes)
+            self._arrivals.add(self._socket.fileno(), self._take_bytes)
             self._registered = True
         await self._arrival
 
     def _take_bytes(self) -> None:
-        """Called by the event loop when there is something to read."""
+        """Called when there is something to read."""
         arrival, self._arrival = self._arrival, None
         if arrival is None or arrival.done():
             self._stop_looking()
@@ -133,4 +136,4 @@ class Stream:
     def _stop_looking(self) -> None:
         if self._registered:
             self._registered = False
-            self._loop.remove_reader(self._socket)
+            self._arrivals.remove(self._socket.fileno())

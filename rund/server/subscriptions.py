@@ -28,6 +28,10 @@ class Subscriptions:
         self._open: dict[int, tuple[anyio.CancelScope, int]] = {}  # with the bytes that each holds
         self._to_begin: list[tuple[int, Stream]] = []
 
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._open)
+
     def add(self, stream: Stream, holds: int) -> int:
         """Take a stream that `begin` begins; answers its number.  Raises `FullError` if it is one too many."""
         if len(self._open) >= self._most:

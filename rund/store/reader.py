@@ -16,3 +16,7 @@ class Reader(BatchReader):
         """End the read that `snapshot` began."""
         if self._connection.in_transaction:  # a failing disk has ended it already, and that is told
             self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the connection, when no thread uses it any more."""
+        self._connection.close()

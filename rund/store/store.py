@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import queue
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,11 +20,11 @@ from rund.store.files import StoreFiles
 from rund.store.log_number import read_inside, write_beside
 from rund.store.migrate import migrate
 from rund.store.reader import Reader
+from rund.store.readers import Readers
 from rund.store.reserve import Reserve
 from rund.store.transaction import Transaction
 from rund.store.version import Version
 from rund.store.writer import Writer
-from rund.threads import in_thread
 
 T = TypeVar("T")
 READERS = 4
@@ -46,12 +45,10 @@ class Store:
         self._writer = Writer(directories, Reserve(directories.reserve), self.files, committed)
         self._writer.start()
         self._version = Version(directories.database, self.files)
-        self._limiter = anyio.CapacityLimiter(READERS)
+        self._readers = Readers(self._open_reader, READERS, may_open=lambda: self.files.fault() is None)
         self.copies = anyio.CapacityLimiter(1)  # of the whole database, one after the other
         self.damage: str | None = None  # what a read has met that no other can mend
         self._told: set[str] = set()  # damaged runs that were set aside, or could not be
-        self._connections: list[sqlite3.Connection] = []
-        self._idle: queue.LifoQueue[Reader] = queue.LifoQueue()  # as many as the limiter lets in have ever been busy
 
     @property
     def fault(self) -> str | None:
@@ -74,7 +71,7 @@ class Store:
     async def read(self, query: Callable[[Reader], T]) -> T:
         """The answer of ``query``, from one committed state.  Raises `CannotReadError`, and what ``query`` raises."""
         try:
-            answer, met = await in_thread(self._read, query, limiter=self._limiter)
+            answer, met = await self._readers.read(partial(_read, query))
         except sqlite3.DatabaseError as error:
             if not isinstance(error, sqlite3.OperationalError) and not is_damage(error):
                 raise  # a fault of ours
@@ -97,27 +94,8 @@ class Store:
         except RundError as error:
             _log.warning("damaged runs could not be set aside: %s", error.message)
 
-    def _read(self, query: Callable[[Reader], T]) -> tuple[T, dict[str, str]]:
-        reader = self._taken_reader()
-        try:
-            reader.snapshot()
-            try:
-                answer = query(reader)
-                met, reader.met = reader.met, {}
-                return answer, met
-            finally:
-                reader.release()
-        finally:
-            self._idle.put(reader)
-
-    def _taken_reader(self) -> Reader:
-        with contextlib.suppress(queue.Empty):
-            return self._idle.get_nowait()
-        if self._connections and self.files.fault() is not None:
-            return self._idle.get()  # none is opened now, and those that are there come back
-        connection = open_reader(self.directories.database)
-        self._connections.append(connection)
-        return Reader(connection)
+    def _open_reader(self) -> Reader:
+        return Reader(open_reader(self.directories.database))
 
     async def answer(self) -> None:
         """Return when the thread that writes has got round to it; raises as `write`."""
@@ -131,9 +109,19 @@ class Store:
         """Write what has been asked so far, and close every connection."""
         await self._writer.close()
         self._version.close()
-        for connection in self._connections:
-            connection.close()
+        await self._readers.close()
         self.files.close()
+
+
+def _read(query: Callable[[Reader], T], reader: Reader) -> tuple[T, dict[str, str]]:
+    """The answer of ``query`` from one committed state, and the damaged runs that it met."""
+    reader.snapshot()
+    try:
+        answer = query(reader)
+        met, reader.met = reader.met, {}
+        return answer, met
+    finally:
+        reader.release()
 
 
 def prepare(directories: Directories, working: Callable[[], None] = lambda: None) -> None:

@@ -28,6 +28,7 @@ T = TypeVar("T")
 Change = Callable[[Transaction], T]
 GROUP: Final = 256
 _LOOK_AGAIN: Final = 1.0  # seconds
+_DELIVERED: Final = 8  # answers at one turn of the loop
 
 
 class Writer:
@@ -111,5 +112,11 @@ class Writer:
     def _deliver(self, group: list[Asked], changed: bool) -> None:  # noqa: FBT001 - called by the loop
         if changed:
             self._committed()
-        for asked in group:
+        self._deliver_some(group)
+
+    def _deliver_some(self, group: list[Asked]) -> None:
+        """A few at each turn of the loop: who waits for something else finds it held up for no longer."""
+        for asked in group[:_DELIVERED]:
             asked.deliver()
+        if len(group) > _DELIVERED:
+            self._loop.call_soon(self._deliver_some, group[_DELIVERED:])

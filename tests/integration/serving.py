@@ -30,6 +30,7 @@ from rund.protocol import (
 from rund.server.limits import ServerLimits
 from rund.server.listener import listen
 from rund.server.serve import serve
+from rund.store.askers import asker
 
 PATIENCE = 60.0  # seconds until a test gives up
 
@@ -103,6 +104,10 @@ class SmallAnswerer:
         self.values.append("done")
         self.gate("done").set()
         return None
+
+    async def answer_asker(self, _: Peer) -> object:
+        """For whom is read."""
+        return id(asker.get())
 
     async def answer_big(self, _: Peer, size: int) -> object:
         self.made += 1

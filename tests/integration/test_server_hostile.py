@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from rund.protocol import Limits, Notification, Response, encode_notification, encode_request, encode_response
+from rund.server.session import Session
 from tests.integration.serving import PATIENCE, Served, serving
 
 CLAIM = b"\x94\x00\x01\xdb" + struct.pack(">I", 7 * 1024 * 1024)  # a method of seven MiB
@@ -327,3 +329,77 @@ def test_a_large_message_that_waits_for_another_counts_no_more_than_its_bytes(tm
         other.call("open", gate="go")
         assert first.response().error is None
         assert second.response().error is None
+
+
+class Ring:
+    """Refers to itself: the collector alone can free it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_the_collector_works_while_a_large_message_is_answered_and_does_not_look_at_it(served: Served) -> None:
+    gc.freeze()
+    frozen = gc.get_freeze_count()
+    try:
+        with served.client() as client, served.client() as other:
+            client.send("change", gate="go", padding=[[]] * 30_000)
+            other.call("pass", gate="begun")
+            assert gc.isenabled()
+            assert gc.get_freeze_count() - frozen > 29_000
+            other.call("open", gate="go")
+            assert client.response().error is None
+    finally:
+        gc.unfreeze()
+
+
+def test_what_was_hidden_with_a_large_message_is_looked_at_in_the_end(served: Served) -> None:
+    ring = weakref.ref(Ring())
+    gc.freeze()
+    try:
+        with served.client() as client:
+            assert client.call("append", value=[[]] * 30_000).error is None
+            client.call("append", value=1)
+            assert ring() is None
+    finally:
+        gc.unfreeze()
+
+
+def test_each_client_reads_for_itself(served: Served) -> None:
+    with served.client() as first, served.client() as second:
+        one, other = first.call("asker").result, second.call("asker").result
+        assert one != other
+        assert first.call("asker").result == one
+
+
+def _sessions() -> int:
+    return sum(isinstance(each, Session) for each in gc.get_objects())
+
+
+def test_clients_that_went_away_leave_nothing_to_the_collector(tmp_path: Path) -> None:
+    gc.collect()
+    before = _sessions()
+    gc.disable()
+    try:
+        with serving(tmp_path / "socket", unfinished_seconds=0.3) as served:
+            with served.client() as client:
+                assert client.call("append", value=1).error is None
+            with served.client() as client:  # what it has sent is malformed
+                client.socket.sendall(b"\xc1")
+                client.until_closed()
+            with served.client() as client:  # it goes in the middle of a message
+                client.socket.sendall(CLAIM + b"x" * 1000)
+            with served.client() as client:  # it never ends a message
+                client.socket.sendall(CLAIM)
+                client.until_closed()
+            with served.client() as client:
+                assert client.call("refuse").error is not None
+                assert client.call("subscribe").error is None
+                for number in range(20):
+                    client.send("wait", gate=str(number))
+            begun = time.monotonic()
+            while (left := _sessions()) > before and time.monotonic() - begun < PATIENCE:
+                select.select([], [], [], 0.05)
+            assert left <= before
+    finally:
+        gc.enable()

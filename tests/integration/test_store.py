@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import sqlite3
+import threading
 from dataclasses import replace
 
 import anyio
@@ -23,7 +24,7 @@ from rund.store.listing import RunFilter
 from rund.store.migrate import migrations
 from rund.store.reader import Reader
 from rund.store.reserve import Reserve
-from rund.store.store import CannotReadError, Store, prepare
+from rund.store.store import READERS, CannotReadError, Store, prepare
 from rund.store.transaction import Transaction
 from tests.integration.conftest import AddRun
 
@@ -62,6 +63,39 @@ async def test_a_change_that_raises_changes_nothing_and_spoils_no_other(
     assert {int(run.id[:8], 16) for run in page.runs} == set(kept)
     events = await store.read(lambda reader: reader.events(0, 100))
     assert [event.number for event in events] == list(range(1, len(kept) + 1)), "no number is lost or given twice"
+    await store.close()
+
+
+async def test_a_group_is_answered_a_few_at_each_turn_of_the_loop(directories: Directories) -> None:
+    store = Store(directories, Broker().ring)
+    held, holds = threading.Event(), anyio.Event()
+    loop = asyncio.get_running_loop()
+    turn = 0
+    answered: list[int] = []
+
+    def hold(_: Transaction) -> None:
+        loop.call_soon_threadsafe(holds.set)
+        held.wait()
+
+    def count() -> None:
+        nonlocal turn
+        turn += 1
+        if len(answered) < 40:
+            loop.call_soon(count)
+
+    async def change() -> None:
+        await store.write(lambda _: None)
+        answered.append(turn)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(store.write, hold)
+        await holds.wait()
+        for _ in range(40):
+            tasks.start_soon(change)
+        await anyio.wait_all_tasks_blocked()
+        count()
+        held.set()  # the forty wait: they are one group
+    assert max(answered.count(each) for each in answered) <= 8
     await store.close()
 
 
@@ -329,8 +363,9 @@ async def test_readers_are_as_many_as_are_needed_at_once_and_no_more(directories
         async with anyio.create_task_group() as tasks:
             for _ in range(50):
                 tasks.start_soon(store.read, Reader.paused)
-    assert len(store._connections) <= 4
+    assert sum(thread.name == "rund-reader" for thread in threading.enumerate()) <= READERS
     await store.close()
+    assert not any(thread.name == "rund-reader" for thread in threading.enumerate())
 
 
 async def test_a_damaged_row_is_named_and_the_rest_is_served(directories: Directories, add_run: AddRun) -> None:
