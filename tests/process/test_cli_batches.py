@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import select
 import shutil
 import signal
 import struct
@@ -333,7 +334,7 @@ def on_terminal(machine: Machine, columns: int, seen: re.Pattern[bytes], *args: 
     )
     os.close(slave)
     written = b""
-    while True:
+    while select.select([terminal], [], [], DEADLINE)[0]:
         try:
             data = os.read(terminal, 65_536)
         except OSError:  # EIO: the last one has closed it
@@ -341,6 +342,8 @@ def on_terminal(machine: Machine, columns: int, seen: re.Pattern[bytes], *args: 
         written += data
         if seen.search(written):
             (machine.folder / "go").touch()
+    else:
+        process.kill()
     os.close(terminal)
     process.wait(DEADLINE)
     return written
