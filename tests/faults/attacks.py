@@ -1,4 +1,4 @@
-"""Hostile clients, each a process of its own: ``python -m tests.faults.attacks NAME [--socket PATH] [--seconds N]``.
+"""Hostile clients, each a process of its own: ``python -m tests.faults.attacks NAME [--socket PATH] [--seed TEXT]``.
 
 Without ``--socket`` the daemon that RUND_HOME means is attacked.  An attack goes on until it is ended; what the daemon
 makes of it, be it an answer, a refusal or a closed connection, is of no interest to it.
@@ -254,7 +254,11 @@ def main() -> None:
     parser.add_argument("name", choices=ATTACKS)
     parser.add_argument("--socket", help="the daemon's socket")
     parser.add_argument("--seconds", type=float, default=3600.0)
+    parser.add_argument(
+        "--seed", help="text that the attack's choices follow from; without it, they are others each time"
+    )
     options = parser.parse_args()
+    random.seed(options.seed)
     path = options.socket or (Path(os.environ["RUND_HOME"]) / "socket").read_text().strip()
     attack = ATTACKS[options.name]
     until = time.monotonic() + options.seconds
