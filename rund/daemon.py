@@ -48,7 +48,8 @@ from rund.systemd import ServiceManager
 _CLOSING = 10.0  # seconds that closing may take
 UNWRITTEN = 75  # EX_TEMPFAIL of sysexits.h: the exit status of a daemon that was told to stop, and had to give up
 
-# Seconds that the loop waits for a thread that computes: less than the usual 0.005, for clients wait for the loop.
+# Seconds that the loop waits for a thread that computes, and a thread for the loop.  A read asks for its turn at each
+# row: with the usual 0.005 one that has to do for half a millisecond took a hundred beside a large message.
 _SWITCH = 0.0002
 # When the collector of rings looks at what is new, and, so many times rarer each, at what is older and at all: it holds
 # up everybody meanwhile.  The usual (700, 10, 10) has it look at all that ten clients hold several times a second, and

@@ -31,6 +31,7 @@ from rund.server.account import Held, Ledger
 from rund.server.answering import answered, refusal
 from rund.server.asking import Asking
 from rund.server.gate import Gate
+from rund.server.letting_go import let_go
 from rund.server.limits import ServerLimits
 from rund.server.stream import RECEIVE_BYTES, PeerGoneError, Stream
 from rund.server.subscriptions import Subscriptions
@@ -163,7 +164,10 @@ class Session:
                         reply = self._begin_waiting(message)
                     else:
                         reply = await self._answer(asking, message)
+                values = [message.params] if isinstance(message, Request) else []
                 del message
+                for _ in let_go(values):
+                    await anyio.lowlevel.checkpoint()
         if reply is not None:
             await self._send(reply, asking)
         self.subscriptions.begin(self._tasks)

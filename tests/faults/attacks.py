@@ -18,7 +18,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from rund.protocol import CLIENT, NEED_DATA, Connection, Response, encode_notification, encode_request
+from rund.protocol import (
+    CLIENT,
+    NEED_DATA,
+    Connection,
+    ProtocolError,
+    Response,
+    encode_notification,
+    encode_request,
+)
 
 Attack = Callable[[str], None]  # one round of it, on the socket at this path
 MEGABYTE = 1024 * 1024
@@ -48,12 +56,13 @@ def read_to_the_end(client: socket.socket) -> None:
 
 
 def answer(client: socket.socket, data: bytes) -> object:
-    """The result of one honest request."""
+    """The result of one honest request; raises `ConnectionError` if there is no room for this client."""
     client.sendall(data)
     connection = Connection(CLIENT)
     while (message := connection.next_message()) is NEED_DATA:
         connection.receive_data(client.recv(65_536))
-    assert isinstance(message, Response)
+    if not isinstance(message, Response):
+        raise ConnectionError("the daemon has turned this client away")
     return message.result
 
 
@@ -266,7 +275,7 @@ def main() -> None:
     while time.monotonic() < until:
         try:
             attack(path)
-        except (ConnectionError, TimeoutError, BlockingIOError):
+        except (ConnectionError, TimeoutError, BlockingIOError, ProtocolError):
             select.select([], [], [], 0.01)  # it has been dropped, or there is no room for it
 
 

@@ -89,6 +89,7 @@ def percentile(taken: list[float], part: float) -> float:
 @contextmanager
 def attack(machine: Machine, names: list[str]) -> Iterator[None]:
     """Attack for as long as the context lasts."""
+    attackers: dict[str, subprocess.Popen[bytes]] = {}
     with ExitStack() as stack:
         for name in names:
             process = stack.enter_context(
@@ -101,7 +102,11 @@ def attack(machine: Machine, names: list[str]) -> Iterator[None]:
             stack.callback(process.kill)
             assert process.stdout is not None
             assert process.stdout.readline() == b"begun\n"
+            attackers[name] = process
         yield
+        assert [name for name, process in attackers.items() if process.poll() is not None] == [], (
+            "all attack to the end"
+        )
 
 
 def kibibytes(pid: int, field: str) -> int:
