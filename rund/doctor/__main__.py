@@ -58,7 +58,7 @@ def _looked_over(home: Path, *, fix: bool, daemon: bool) -> list[Finding]:
                 fix = False
                 found.append(_cannot("folders", error))
         found += _guarded("folders", lambda: folder_findings(home, fix=fix))
-        found += _guarded("store", lambda: store_findings(directories, live=daemon))
+        found += _guarded("store", lambda: store_findings(directories, live=daemon, fix=fix))
     return found + _guarded("backups", lambda: backup_findings(directories))
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from rund.clock import now
-from rund.doctor.finding import Finding, note, ok, wrong
+from rund.doctor.finding import Finding, fixed, note, ok, wrong
 from rund.store.backups import DAY, newest_backup
 from rund.store.diagnosis import Diagnosis, diagnose
 from rund.store.directories import Directories
 from rund.store.examine import find_damage, is_log, offer
+from rund.store.recounting import recount
 
 _OLD = 3 * DAY  # seconds
 
 
-def store_findings(directories: Directories, *, live: bool) -> list[Finding]:
-    """What is found of the database; ``live``: a daemon uses it."""
+def store_findings(directories: Directories, *, live: bool, fix: bool = False) -> list[Finding]:
+    """What is found of the database; ``live``: a daemon uses it; with ``fix`` what is safe is mended, if none does."""
     if live and directories.database.exists() and not directories.log.exists():
         # Not opened: that would make another log, and harm it.
         what = f"the log {directories.log} was removed while a daemon uses it"
@@ -27,10 +28,22 @@ def store_findings(directories: Directories, *, live: bool) -> list[Finding]:
     if not directories.database.exists():
         return [note("store", "there is none yet", "the first start makes it")]
     with_log = live or is_log(directories.log)
-    return _of(diagnose(directories.database, directories.home / "runs", with_log=with_log), directories)
+    found = diagnose(directories.database, directories.home / "runs", with_log=with_log)
+    mended = _recounted(found, directories, fix=fix and not live)
+    return mended + _of(found, directories, told=bool(mended))
 
 
-def _of(found: Diagnosis, directories: Directories) -> list[Finding]:
+def _recounted(found: Diagnosis, directories: Directories, *, fix: bool) -> list[Finding]:
+    if not found.miscounted or found.faults:
+        return []
+    what = f"{found.miscounted} counts of runs by status were wrong"
+    if not fix:
+        return [wrong("store", what.replace("were", "are"), "stop the daemon, then `runctl doctor --fix` counts anew")]
+    recount(directories.database, now=now())
+    return [fixed("store", what)]
+
+
+def _of(found: Diagnosis, directories: Directories, *, told: bool) -> list[Finding]:
     todo = offer(directories, newest_backup(directories.backups))
     findings = [wrong("store", f"the database is damaged: {fault}", todo) for fault in found.faults]
     if found.damaged:
@@ -50,6 +63,8 @@ def _of(found: Diagnosis, directories: Directories) -> list[Finding]:
         findings.append(
             note("folders", f"{found.unknown} folders in runs are of no run that is known: after a restore, say")
         )
+    if told:
+        return findings
     return findings or [ok("store", f"{directories.database} is whole, with {found.runs:,} runs")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from rund.model.batch import Batch, batch_status
@@ -104,6 +105,10 @@ class BatchChanges(BulkChanges):
         if batch is not None and batch.is_batch:
             published, _ = self.publish(batch, now)
             self.add_event(EventKind.TRIALS, now, [batch_id], batch=batch_id, generation=published.generation)
+
+    def doubt(self, batch_ids: Iterable[str]) -> None:
+        """Have `settle` look at the statuses of these batches too."""
+        self._touched.update(batch_ids)
 
     def settle(self, now: float) -> None:
         """Give each batch whose trials have changed the status that follows from them."""

@@ -191,8 +191,10 @@ def _commit(transaction: Transaction, log: Log, group: list[Asked]) -> None:
             raise
         except BaseException as error:  # noqa: BLE001 - it is the caller's, and is raised there
             asked.error = error
+            _check_begun(connection)
             connection.execute("ROLLBACK TO change")
             transaction.forget_read()
+        _check_begun(connection)
         connection.execute("RELEASE change")
     log.number()
     try:
@@ -202,6 +204,12 @@ def _commit(transaction: Transaction, log: Log, group: list[Asked]) -> None:
             raise
         raise _FlushError(str(error)) from error
     log.committed()
+
+
+def _check_begun(connection: sqlite3.Connection) -> None:
+    """Raise if SQLite has rolled the transaction back by itself, and a change has kept the fault to itself."""
+    if not connection.in_transaction:
+        raise sqlite3.OperationalError("the disk failed while it was written")
 
 
 def _roll_back(transaction: Transaction) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from rund.store.connection import open_untouched
 from rund.store.reader import Reader
+from rund.store.recounting import miscounted
 
 _NAMED: Final = 3
 _ENOUGH: Final = 200_000  # runs; with more, only what has been met is told of them one by one
@@ -24,6 +25,7 @@ class Diagnosis:
     damaged: dict[str, str] = field(default_factory=dict)  # runs, and what is wrong with each
     runs: int = 0
     missing: list[str] = field(default_factory=list)  # runs whose folder is gone
+    miscounted: int = 0  # counts by status that are wrong
     unknown: int = 0  # folders of runs that the database does not know
 
 
@@ -41,6 +43,7 @@ def diagnose(database: Path, runs_folder: Path, *, with_log: bool) -> Diagnosis:
             lost = connection.execute("PRAGMA foreign_key_check").fetchmany(_NAMED)
             found.faults += [f"a row of {table} names one of {other} that is lost" for table, _, other, _ in lost]
             found.runs = sum(reader.counts().values()) + sum(reader.counts(trash=True).values())
+            found.miscounted = miscounted(connection)
             found.damaged = reader.all_damaged(unmarked=found.runs <= _ENOUGH)
             if found.runs <= _ENOUGH:
                 _compare(reader, runs_folder, found)

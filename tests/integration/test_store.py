@@ -357,6 +357,26 @@ async def test_a_disk_that_fails_while_it_is_read_is_told_by_its_own_words(direc
     await store.close()
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_a_transaction_that_a_fault_has_ended_is_told_by_what_it_means(
+    directories: Directories, add_run: AddRun, *, wrapped: bool
+) -> None:
+    store = Store(directories, Broker().ring)
+
+    def fail(transaction: Transaction) -> None:
+        add_run(transaction, 1)
+        transaction.connection.execute("ROLLBACK")  # as SQLite does itself then
+        if wrapped:
+            raise BusyError("kept to itself")
+
+    with pytest.raises(InternalError, match=r"could not be written \(the disk failed while it was written\)"):
+        await store.write(fail)
+    await store.write(lambda transaction: add_run(transaction, 2))
+    page = await store.read(lambda reader: reader.list_runs(RunFilter(), limit=9, after=None))
+    assert [int(run.id[:8], 16) for run in page.runs] == [2]
+    await store.close()
+
+
 async def test_readers_are_as_many_as_are_needed_at_once_and_no_more(directories: Directories) -> None:
     store = Store(directories, Broker().ring)
     for _ in range(3):

@@ -122,6 +122,33 @@ def test_what_is_safe_is_mended(machine: Machine) -> None:
     assert machine.json("status")["counts"]["completed"] == 1
 
 
+def test_counts_that_are_wrong_are_counted_anew(machine: Machine) -> None:
+    used(machine)
+    batch = machine.json("run", "-d", "one.py", "n=[1,2,3]")["run"]["id"]
+    machine.ctl("wait", batch, check=True)
+    stopped(machine)
+    connection = sqlite3.connect(machine.home / "rund.db", isolation_level=None)
+    connection.execute("UPDATE counts SET runs = runs + 7 WHERE status = 'completed'")
+    connection.execute("UPDATE trial_counts SET runs = 1")
+    connection.execute("UPDATE runs SET status = 'running' WHERE id = ?", (batch,))
+    connection.close()
+    machine.start()
+    assert "counts of runs by status are wrong" in wrong(looked(machine))["store"]
+    assert "are wrong" in wrong(looked(machine, "--fix"))["store"], "not under a daemon"
+    stopped(machine)
+    fixed = looked(machine, "--fix")
+    assert fixed["wrong"] == 0
+    assert any(
+        each["level"] == "fixed" and "counts of runs by status were wrong" in each["what"] for each in fixed["findings"]
+    )
+    assert looked(machine)["wrong"] == 0
+    machine.start()
+    counts = machine.json("status")["counts"]
+    assert (counts["completed"], counts["running"]) == (5, 0)
+    run = machine.json("show", batch)["run"]
+    assert (run["status"], run["counts"]["completed"], run["counts"]["running"]) == ("completed", 3, 0)
+
+
 def test_what_cannot_be_mended_is_told(machine: Machine) -> None:
     run = used(machine)
     stopped(machine)
