@@ -197,7 +197,9 @@ class BatchReader(QueueReader):
             "WHERE batch = (SELECT key FROM runs WHERE id = ?) AND generation = ?",
             (1 + min(after * ID_BYTES, _ALL), _ALL if limit is None else limit * ID_BYTES, batch_id, generation),
         ).fetchone()
-        return None if row is None else (unpack_ids(row[0]), row[1] // ID_BYTES)
+        if row is None:
+            return None
+        return unpack_ids(row[0] or b""), row[1] // ID_BYTES  # of an empty value, substr makes NULL
 
     def is_paused(self, run: Run) -> bool:
         """Whether a pending run may not start because of a pause, of all or of its batch."""

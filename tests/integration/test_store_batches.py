@@ -128,6 +128,16 @@ def test_each_list_is_kept_as_committed_for_an_hour_after_the_next(store: Transa
     assert store.committed_list(batch.id, 2) == [ids[0], ids[2]]
 
 
+def test_a_list_that_was_committed_empty_is_empty_and_not_unknown(store: Transaction, add_run: AddRun) -> None:
+    batch, runs = batch_of(store, add_run, 2)
+    one, _ = store.publish(batch, 10.0)
+    store.free_trials(batch.id, [run.id for run in runs])
+    now, listed = store.publish(one, 20.0)
+    assert listed == []
+    assert store.committed_list(batch.id, now.generation) == []
+    assert store.committed_page(batch.id, now.generation, after=3, limit=5) == ([], 0)
+
+
 def test_a_batch_has_room_for_as_many_as_its_jobs_and_none_while_it_is_paused(
     store: Transaction, add_run: AddRun
 ) -> None:

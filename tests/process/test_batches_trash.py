@@ -39,6 +39,15 @@ def test_a_deleted_trial_leaves_at_once_and_restored_comes_back_as_an_orphan(not
     assert noted.done(noted.restart(batch, needed=True))["trials"] == [one, new, three], "trials come before orphans"
 
 
+def test_a_batch_whose_trials_are_all_deleted_lists_none(noted: BatchClient) -> None:
+    made = noted.done(noted.run("noted.py", "x=[1,2]"))
+    batch = made["run"]["id"]
+    noted.call("delete", runs=made["trials"])
+    asked = noted.call("trials", batch=batch)
+    assert (asked["generation"], asked["trials"], asked["total"], asked["next"]) == (2, [], 0, None)
+    assert noted.ids(batch) == []
+
+
 def test_among_equal_orphans_completed_ones_come_back_first_then_older_ones(noted: BatchClient) -> None:
     noted.script(
         "fails.py",
