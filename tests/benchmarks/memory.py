@@ -30,7 +30,7 @@ def run(rounds: int, *, quick: bool) -> list[Row]:
         with tempfile.TemporaryDirectory(prefix="memory-") as name:
             with own_daemon(Path(name) / "rest", slots=RUNNING) as daemon:
                 rest.append(_resident(daemon.pid))
-                woken.append(_wake_ups(daemon.pid, QUICK_IDLE if quick else IDLE))
+                woken.append(_wake_ups(daemon, QUICK_IDLE if quick else IDLE))
                 shims.append(_per_shim(daemon, QUICK_RUNNING if quick else RUNNING))
             with own_daemon(Path(name) / "pending", slots=1) as daemon:
                 daemon.ctl("pause")
@@ -56,29 +56,11 @@ def _resident(pid: int) -> float:
     return int(line.split()[1]) * 1024 / 1e6
 
 
-def _wake_ups(pid: int, seconds: float) -> float:
-    """How often a thread of the process began to run, in so many ``seconds`` after it had come to rest."""
-    begun = time.monotonic()
-    before = _switches(pid)
-    while True:  # what its start and the last client left to do is over when a second passes without any
-        select.select([], [], [], 1.0)
-        now = _switches(pid)
-        if now == before or time.monotonic() > begun + 30:
-            break
-        before = now
+def _wake_ups(daemon: OwnDaemon, seconds: float) -> float:
+    """How often a thread of the daemon began to run, in so many ``seconds`` after it had come to rest."""
+    before = daemon.come_to_rest()
     select.select([], [], [], seconds)
-    return _switches(pid) - now
-
-
-def _switches(pid: int) -> int:
-    total = 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        try:
-            lines = (task / "status").read_text().splitlines()
-        except (FileNotFoundError, ProcessLookupError):  # a thread that has just ended
-            continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches:"))
-    return total
+    return daemon.switches() - before
 
 
 def _per_shim(daemon: OwnDaemon, count: int) -> float:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,8 +50,27 @@ class OwnDaemon:
 
     def processor(self) -> float:
         """Seconds of processor time of the daemon, all that it started and that has ended, and this process's commands."""
-        below = [int(child) for task in Path(f"/proc/{self.pid}/task").iterdir() for child in _children(task)]
+        below = [int(child) for task in self._tasks() for child in _children(task)]
         return sum(_seconds(each) for each in (self.pid, *below)) + own_processor()
+
+    def switches(self) -> int:
+        """How often a thread of the daemon began to wait, so far."""
+        lines = [line for task in self._tasks() for line in (task / "status").read_text().splitlines()]
+        return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches:"))
+
+    def come_to_rest(self) -> int:
+        """Return when what its start and the last client left to do is over, or in half a minute; its `switches` then."""
+        deadline = time.monotonic() + 30
+        before = self.switches()
+        while True:  # a second passes without any
+            select.select([], [], [], 1.0)
+            now = self.switches()
+            if now == before or time.monotonic() > deadline:
+                return now
+            before = now
+
+    def _tasks(self) -> list[Path]:
+        return list(Path(f"/proc/{self.pid}/task").iterdir())
 
     def proportional(self) -> float:
         """Megabytes of the daemon alone: its proportional set size."""

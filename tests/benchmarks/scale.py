@@ -7,6 +7,7 @@ sample: memory and times of the first tenth and of the last are compared.
 from __future__ import annotations
 
 import select
+import sys
 import tempfile
 import time
 from contextlib import closing
@@ -116,6 +117,7 @@ class _Scale:
                 taken, used = time.perf_counter() - begun, self._daemon.processor() - processor
                 begun, processor = time.perf_counter(), self._daemon.processor()
                 samples.append(self._sample(done, done - before, taken, used, _all(lister)))
+                print(f"{done:,} of {self._trials:,} trials", file=sys.stderr, flush=True)
         return samples
 
     def _wait_for(self, client: Client, batch: str, due: int) -> int:
