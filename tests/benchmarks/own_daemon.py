@@ -55,7 +55,7 @@ class OwnDaemon:
 
     def switches(self) -> int:
         """How often a thread of the daemon began to wait, so far."""
-        lines = [line for task in self._tasks() for line in (task / "status").read_text().splitlines()]
+        lines = [line for task in self._tasks() for line in _read(task / "status").splitlines()]
         return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches:"))
 
     def come_to_rest(self) -> int:
@@ -84,19 +84,21 @@ def own_processor() -> float:
 
 
 def _children(task: Path) -> list[str]:
-    try:
-        return (task / "children").read_text().split()
-    except (FileNotFoundError, ProcessLookupError):  # a thread that has just ended
-        return []
+    return _read(task / "children").split()
 
 
 def _seconds(pid: int) -> float:
     """Of a process, and of those below it that it has waited for; 0 if it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rsplit(b")", 1)[1].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0.0
+    fields = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / _TICKS
+
+
+def _read(path: Path) -> str:
+    """A file of a process or thread; nothing of one that is gone."""
+    try:
+        return path.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def proportional(pid: int) -> float:
