@@ -156,7 +156,7 @@ class World:
 def world() -> Iterator[World]:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     connection.execute("PRAGMA foreign_keys = ON")
-    migrate(connection, "memory")
+    migrate(connection, "memory", lambda: None)
     try:
         yield World(connection)
     finally:

@@ -44,7 +44,7 @@ class Lifecycle(RuleBasedStateMachine):
         super().__init__()
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
         self.connection.execute("PRAGMA foreign_keys = ON")
-        migrate(self.connection, "memory")
+        migrate(self.connection, "memory", lambda: None)
         self.store = Transaction(self.connection)
         self.attempts: list[Attempt] = []
         self.clock = 1.0
