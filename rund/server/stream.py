@@ -130,7 +130,6 @@ class Stream:
     def close(self) -> None:
         """Let go of the socket; may be called again."""
         self._stop_looking()
-        anyio.notify_closing(self._socket)
         self._socket.close()
 
     def _stop_looking(self) -> None:
