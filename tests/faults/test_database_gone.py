@@ -19,11 +19,10 @@ def used(machine: Machine) -> str:
 
 
 def refused(machine: Machine, *command: str) -> str:
-    """What a client is told whose change is refused, in one line."""
+    """What a client is told whose change is refused, in its last line: it may have had to wait for the daemon."""
     asked = machine.ctl(*command)
     assert asked.returncode == 1, asked
-    (line,) = asked.stderr.splitlines()
-    return line
+    return asked.stderr.splitlines()[-1]
 
 
 def label(machine: Machine, run: str) -> str | None:
