@@ -1,4 +1,4 @@
-"""The daemon's side of the fork server: starts it on demand, hands it attempts, takes pidfds."""
+"""The daemon's side of the fork server: starts it on demand, hands it attempts, takes shims."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Final
 
 import rund
 from rund.executor.shim_request import ANSWER, FORKED, FORKED_UNSEEN, LENGTH
+from rund.executor.shims import Shim
 
 _PATIENCE: Final = 30.0  # seconds for one answer; a fork server that takes longer is given up
 _END_PATIENCE: Final = 5.0  # seconds for its end when its channel is closed
@@ -48,13 +49,13 @@ class ForkClient:
         """Of the fork server, None while there is none."""
         return self._process.pid if self._process is not None else None
 
-    def fork_shims(self, requests: Sequence[tuple[bytes, int]]) -> list[int | RefusedError | UnknownOutcomeError]:
-        """Have a shim forked for each request that holds the lock beside it; answers a pidfd of each, or why not.
+    def fork_shims(self, requests: Sequence[tuple[bytes, int]]) -> list[Shim | RefusedError | UnknownOutcomeError]:
+        """Have a shim forked for each request that holds the lock beside it; answers the shims, or why there is none.
 
         The locks are closed.
         """
         left = [lock for _, lock in requests]  # each keeps a place for a pidfd: one that cannot be received is lost
-        outcomes: list[int | RefusedError | UnknownOutcomeError] = []
+        outcomes: list[Shim | RefusedError | UnknownOutcomeError] = []
         try:
             channel = self._running()
             for request, lock in requests:
@@ -120,18 +121,20 @@ class ForkClient:
             on_failure.pop_all()
         self._channel = ours
 
-    def _received(self, channel: socket.socket) -> int | RefusedError | UnknownOutcomeError:
+    def _received(self, channel: socket.socket) -> Shim | RefusedError | UnknownOutcomeError:
         """The next answer; raises `OSError` if there will be none."""
-        room = socket.CMSG_SPACE(array.array("i").itemsize)
+        room = socket.CMSG_SPACE(2 * array.array("i").itemsize)
         data, ancillary, _, _ = channel.recvmsg(ANSWER.size, room, socket.MSG_CMSG_CLOEXEC)
         if len(data) != ANSWER.size:
             raise ConnectionResetError
         answer = ANSWER.unpack(data)[0]
-        pidfds = array.array("i")
+        descriptors = array.array("i")
         for _, _, passed in ancillary:
-            pidfds.frombytes(passed)
-        if answer == FORKED and pidfds:
-            return pidfds[0]
+            descriptors.frombytes(passed)
+        if answer == FORKED and descriptors:
+            # Where there was room for one, it is the pidfd, and the leash is closed.
+            pidfd, *leashes = descriptors
+            return Shim(pidfd, socket.socket(fileno=leashes[0]) if leashes else None)
         if answer in (FORKED, FORKED_UNSEEN):
             return UnknownOutcomeError()
         return RefusedError(f"could not start a process for it: {os.strerror(answer).lower()}")

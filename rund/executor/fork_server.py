@@ -97,39 +97,49 @@ class ForkServer:
         if lock is None:
             self._channel.sendall(ANSWER.pack(errno.EMFILE))
             return
-        pid, fault = self._fork(body, lock)
-        os.close(lock)
-        pidfd = None
-        with contextlib.suppress(OSError):
-            pidfd = os.pidfd_open(pid) if pid else None
-        if pidfd is None:
-            self._channel.sendall(ANSWER.pack(fault or FORKED_UNSEEN))
+        try:
+            leash, its_leash = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError as error:
+            os.close(lock)
+            self._channel.sendall(ANSWER.pack(error.errno or errno.EMFILE))
             return
-        socket.send_fds(self._channel, [ANSWER.pack(0)], [pidfd])
-        os.close(pidfd)
+        with leash:
+            with its_leash:
+                pid, fault = self._fork(body, lock, its_leash, leash)
+            os.close(lock)
+            pidfd = None
+            with contextlib.suppress(OSError):
+                pidfd = os.pidfd_open(pid) if pid else None
+            if pidfd is None:
+                self._channel.sendall(ANSWER.pack(fault or FORKED_UNSEEN))
+                return
+            # The pidfd first: where there is room for one descriptor only, that is it.
+            socket.send_fds(self._channel, [ANSWER.pack(0)], [pidfd, leash.fileno()])
+            os.close(pidfd)
 
-    def _fork(self, request: bytes, lock: int) -> tuple[int, int]:
+    def _fork(self, request: bytes, lock: int, its_leash: socket.socket, leash: socket.socket) -> tuple[int, int]:
         """The shim's process number, or 0 and why there is none."""
         # With all signals blocked, a stop that comes before the shim can see to it waits for it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
         try:
             pid = os.fork()
             if pid == 0:
-                self._become_shim(request, lock)
+                leash.close()
+                self._become_shim(request, lock, its_leash)
         except OSError as error:
             return 0, error.errno or errno.EAGAIN
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         return pid, 0
 
-    def _become_shim(self, request: bytes, lock: int) -> None:
+    def _become_shim(self, request: bytes, lock: int, leash: socket.socket) -> None:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._channel.close()
             os.close(self._bell)
             os.close(self._ringer)
-            run_shim(request, lock)
+            run_shim(request, lock, leash)
         finally:
             os._exit(1)  # whatever happens, there must be no second fork server
 

@@ -2,7 +2,8 @@
 
 Rules:
 
-- One descriptor per live attempt, and one task for all of them; closing the backend leaves every run running.
+- One descriptor per live attempt, a second for some, and one task for all of them; closing the backend leaves every run
+  running.
 - An attempt that cannot be watched by a pidfd (its shim was killed and its processes live on, or its shim is not to be
   identified yet) is looked at again and again by a task of its own: waiting for a lock would take a thread that nothing
   can cancel.
@@ -15,7 +16,6 @@ import asyncio
 import contextlib
 import math
 import os
-import select
 import signal
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,7 +41,8 @@ from rund.executor.backend import State, Submission
 from rund.executor.fork_client import ForkClient, RefusedError, UnknownOutcomeError
 from rund.executor.framing import SHIM_LOCK
 from rund.executor.locks import boot_id, hold_new
-from rund.executor.shim_request import ShimRequest, encode_request
+from rund.executor.shim_request import MOST_AGAIN, ShimRequest, encode_request
+from rund.executor.shims import Shim, Shims
 from rund.executor.worker import Worker
 from rund.threads import in_thread
 
@@ -51,11 +52,14 @@ _LOOKERS: Final = 8  # threads that look at directories
 _GRACE: Final = 10.0  # seconds, for orphaned processes whose record does not tell
 
 
+_Launched = Shim | RefusedError | UnknownOutcomeError
+
+
 @dataclass(slots=True, kw_only=True)
 class _Watched:
     directory: Path
     grace: float  # seconds between SIGTERM and SIGKILL
-    pidfd: int | None = None  # None: it is looked at by a task of its own
+    shim: Shim | None = None  # None: it is looked at by a task of its own
     handed_over: bool = False  # it was seen alive: what it left cannot be nothing
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -75,13 +79,12 @@ class LocalBackend:
         self._eyes = Worker("rund-eyes")  # looks at those that have lost their shim
         self._looking = anyio.CapacityLimiter(_LOOKERS)
         self._watched: dict[str, _Watched] = {}
-        self._by_pidfd: dict[int, str] = {}
-        self._shimless: list[str] = []  # tokens of those whose shim has just ended
+        self._shims = Shims(self._lose_shims)
+        self._shimless: list[str] = []  # tokens of those whose shim has just done with them
         self._some_shimless = asyncio.Event()
         self._ended: dict[str, Finding] = {}
         self._bell = asyncio.Event()
         self._resources = contextlib.AsyncExitStack()
-        self._epoll: select.epoll
         self._tasks: anyio.abc.TaskGroup
 
     async def __aenter__(self) -> Self:
@@ -91,12 +94,8 @@ class LocalBackend:
             stack.push_async_callback(self._close_client)
             stack.callback(self._eyes.close)
             self._eyes.start()
-            self._epoll = stack.enter_context(select.epoll())
-            stack.callback(self._close_pidfds)
-            # It stays registered: to do that for each end would cost more than the rest.
-            loop = asyncio.get_running_loop()
-            loop.add_reader(self._epoll.fileno(), self._take_pidfds)
-            stack.callback(loop.remove_reader, self._epoll.fileno())
+            self._shims.open()
+            stack.callback(self._shims.close)
             self._tasks = await stack.enter_async_context(anyio.create_task_group())
             self._tasks.start_soon(self._watch_shimless)
             self._resources = stack.pop_all()
@@ -116,9 +115,12 @@ class LocalBackend:
     async def submit(self, attempts: Sequence[Submission]) -> dict[str, str]:
         """Start them; see `rund.executor.backend.Backend.submit`."""
         refused: dict[str, str] = {}
-        outcomes = await self._hands.do(partial(self._launch, attempts))
+        idle = self._shims.take(len(attempts))
+        outcomes = await self._hands.do(partial(self._launch, attempts, idle))
+        for shim in idle:
+            self._shims.keep(shim)
         for attempt, outcome in zip(attempts, outcomes, strict=True):
-            if isinstance(outcome, int):
+            if isinstance(outcome, Shim):
                 self._watch(attempt.token, attempt.directory, attempt.grace, outcome)
             elif isinstance(outcome, RefusedError):
                 refused[attempt.token] = str(outcome)
@@ -154,8 +156,8 @@ class LocalBackend:
         """Have them ended; see `rund.executor.backend.Backend.cancel`."""
         for watched in (self._watched[token] for token in tokens if token in self._watched):
             watched.stop.set()
-            if watched.pidfd is not None:
-                self._stop(watched, watched.pidfd)
+            if watched.shim is not None:
+                self._stop(watched, watched.shim)
 
     async def ended(self) -> dict[str, Finding]:
         """Wait for ends; see `rund.executor.backend.Backend.ended`."""
@@ -165,9 +167,9 @@ class LocalBackend:
         self._bell = asyncio.Event()
         return findings
 
-    def _launch(self, attempts: Sequence[Submission]) -> list[int | RefusedError | UnknownOutcomeError]:
-        """A pidfd of each attempt's new shim, or why there is none."""
-        outcomes: dict[str, int | RefusedError | UnknownOutcomeError] = {}
+    def _launch(self, attempts: Sequence[Submission], idle: list[Shim]) -> list[_Launched]:
+        """Each attempt's shim, or why there is none; those of ``idle`` that are given one are taken from it."""
+        outcomes: dict[str, _Launched] = {}
         ready: list[tuple[str, bytes, int]] = []
         for attempt in attempts:
             try:
@@ -178,7 +180,12 @@ class LocalBackend:
                 reason = str(error.strerror or error).lower()
                 outcomes[attempt.token] = RefusedError(f"could not make its lock: {reason}")
             else:
-                ready.append((attempt.token, _request(attempt), lock))
+                request = _request(attempt)
+                shim = _hand_over(request, lock, idle) if len(request) <= MOST_AGAIN else None
+                if shim is None:
+                    ready.append((attempt.token, request, lock))
+                else:
+                    outcomes[attempt.token] = shim
         answers = self._client.fork_shims([(request, lock) for _, request, lock in ready])
         outcomes |= {token: answer for (token, *_), answer in zip(ready, answers, strict=True)}
         return [outcomes[attempt.token] for attempt in attempts]
@@ -194,7 +201,8 @@ class LocalBackend:
                 await anyio.sleep(_LOOK_AGAIN[0])
                 sighting = await self._look(directory, boot)
         if sighting.alive:
-            self._watch(token, directory, _GRACE if sighting.grace is None else sighting.grace, sighting.pidfd)
+            grace = _GRACE if sighting.grace is None else sighting.grace
+            self._watch(token, directory, grace, None if sighting.pidfd is None else Shim(sighting.pidfd))
         else:
             _close(sighting.pidfd)
         return sighting
@@ -202,40 +210,35 @@ class LocalBackend:
     async def _look(self, directory: Path, boot: str | None, *, handed_over: bool = False) -> Sighting:
         return await in_thread(partial(look, directory, boot, handed_over=handed_over), limiter=self._looking)
 
-    def _watch(self, token: str, directory: Path, grace: float, pidfd: int | None) -> None:
+    def _watch(self, token: str, directory: Path, grace: float, shim: Shim | None) -> None:
         watched = self._watched.setdefault(token, _Watched(directory=directory, grace=grace))
-        if pidfd is None:
+        if shim is None:
             self._tasks.start_soon(self._look_again, token, watched)
             return
-        watched.pidfd, watched.handed_over = pidfd, True
-        self._by_pidfd[pidfd] = token
-        self._epoll.register(pidfd, select.EPOLLIN)
+        watched.shim, watched.handed_over = shim, True
+        self._shims.watch(shim, token)
         if watched.stop.is_set():
-            self._stop(watched, pidfd)
+            self._stop(watched, shim)
 
-    def _stop(self, watched: _Watched, pidfd: int) -> None:
-        _stop_shim(pidfd)
+    def _stop(self, watched: _Watched, shim: Shim) -> None:
+        shim.stop()
         self._tasks.start_soon(self._end_hanging_execution, watched)
 
     async def _end_hanging_execution(self, watched: _Watched) -> None:
         await anyio.sleep(watched.grace)
-        if watched.pidfd is not None:
+        if watched.shim is not None:
             with contextlib.suppress(OSError):
-                await in_thread(end_hanging_execution, os.dup(watched.pidfd), limiter=self._looking)
+                await in_thread(end_hanging_execution, os.dup(watched.shim.pidfd), limiter=self._looking)
 
     def _report(self, token: str, finding: Finding) -> None:
         self._watched.pop(token, None)
         self._ended[token] = finding
         self._bell.set()
 
-    def _take_pidfds(self) -> None:
-        """Note whose shims have ended; called by the loop."""
-        for pidfd, _ in self._epoll.poll(0):
-            token = self._by_pidfd.pop(pidfd)
-            self._epoll.unregister(pidfd)
-            os.close(pidfd)
-            self._watched[token].pidfd = None
-            self._shimless.append(token)
+    def _lose_shims(self, tokens: list[str]) -> None:
+        for token in tokens:
+            self._watched[token].shim = None
+        self._shimless += tokens
         self._some_shimless.set()
 
     async def _watch_shimless(self) -> None:
@@ -259,7 +262,7 @@ class LocalBackend:
         # What is watched was alive in this boot.
         while (sighting := await self._look(watched.directory, boot_id(), handed_over=watched.handed_over)).alive:
             if sighting.pidfd is not None:
-                self._watch(token, watched.directory, watched.grace, sighting.pidfd)
+                self._watch(token, watched.directory, watched.grace, Shim(sighting.pidfd))
                 return
             if sighting.orphaned:
                 watched.handed_over = True
@@ -267,7 +270,7 @@ class LocalBackend:
                 if watched.stop.is_set():
                     kill_at = await self._stop_orphans(watched.directory, sighting.grace, kill_at)
             elif watched.stop.is_set() and (pidfd := await self._find_shim(watched.directory)) is not None:
-                self._watch(token, watched.directory, watched.grace, pidfd)
+                self._watch(token, watched.directory, watched.grace, Shim(pidfd))
                 return
             due = math.inf if kill_at is None else kill_at - anyio.current_time()
             with anyio.move_on_after(min(pause, due) if due > 0 else pause):
@@ -299,11 +302,6 @@ class LocalBackend:
             await self._hands.do(self._client.close)
         self._hands.close()
 
-    def _close_pidfds(self) -> None:
-        for pidfd in self._by_pidfd:
-            os.close(pidfd)
-        self._by_pidfd.clear()
-
 
 def _look_at_each(directories: Sequence[Path]) -> list[Sighting]:
     return [look(directory, boot_id(), handed_over=True) for directory in directories]
@@ -314,10 +312,15 @@ def _close(pidfd: int | None) -> None:
         os.close(pidfd)
 
 
-def _stop_shim(pidfd: int) -> None:
-    with contextlib.suppress(OSError):  # it has just ended
-        signal.pidfd_send_signal(pidfd, signal.SIGTERM)
-        signal.pidfd_send_signal(pidfd, signal.SIGCONT)
+def _hand_over(request: bytes, lock: int, idle: list[Shim]) -> Shim | None:
+    """The shim of ``idle`` that has taken the attempt; the lock is closed then."""
+    while idle:
+        shim = idle.pop()
+        if shim.hand(request, lock):
+            os.close(lock)
+            return shim
+        shim.close()  # it was killed
+    return None
 
 
 def _request(attempt: Submission) -> bytes:

@@ -6,6 +6,8 @@ Order of its deeds, on which recovery rests:
 2. It takes the exit record's place on the disk.
 3. It writes ``started``, then executes the trial: no ``started`` and free locks prove that the trial never ran.
 4. SIGTERM to it is `stop`, at any time; other signals mean nothing to it.
+5. When the trial has ended and is recorded, and nothing of it is left, it lets go of the lock.  Then it asks by its
+   leash for another attempt, and ends when that is closed: when its daemon needs it no more, or has ended.
 
 It is forked from the fork server and runs for as long as the trial: nothing slow is imported here, and nothing at all
 is imported later.
@@ -13,34 +15,42 @@ is imported later.
 
 from __future__ import annotations
 
+import array
 import contextlib
 import ctypes
 import os
 import signal
+import socket
 
 from rund.clock import boottime
 from rund.executor.locks import boot_id
 from rund.executor.output_bound import OutputBound
 from rund.executor.processes import SHIM, start_time
 from rund.executor.shim_records import AttemptFiles
-from rund.executor.shim_request import ShimRequest, decode_request
+from rund.executor.shim_request import MOST_AGAIN, ShimRequest, decode_request
 from rund.executor.shim_supervisor import Supervisor
 from rund.executor.shim_trial import NotExecutedError, execute_trial
 
 _NOT_EXECUTED = 127 << 8  # the wait status that shells give what cannot be executed
+_ROOM = socket.CMSG_SPACE(array.array("i").itemsize)  # bytes, for one descriptor
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
-def run_shim(request: bytes, lock: int) -> None:
-    """Be the shim of an encoded request; never returns.
+def run_shim(request: bytes, lock: int, leash: socket.socket | None = None) -> None:
+    """Be the shim of an encoded request, and of those that come by ``leash`` later; never returns.
 
     All signals must be blocked, and nothing else be open than ``lock``, the locked ``shim.lock``.
     """
     try:
         _stand_alone()
-        _run_attempt(decode_request(request))
+        following: tuple[bytes, int] | None = (request, lock)
+        while following is not None:
+            request, lock = following
+            token = _run_attempt(decode_request(request))
+            os.close(lock)
+            following = None if leash is None else _ask_for_another(leash, token)
     except BaseException as error:  # noqa: BLE001 - there is nobody above; what went wrong stays in the lock file
         with contextlib.suppress(OSError):
             os.write(lock, f"{type(error).__name__}: {error}\n".encode("utf-8", "replace"))
@@ -61,7 +71,24 @@ def _stand_alone() -> None:
         raise OSError(ctypes.get_errno(), "it cannot be a subreaper")
 
 
-def _run_attempt(request: ShimRequest) -> None:
+def _ask_for_another(leash: socket.socket, token: str) -> tuple[bytes, int] | None:
+    """The next request and its lock, None if there is none; ``token`` is of the attempt that has ended."""
+    try:
+        leash.send(token.encode())
+        request, ancillary, flags, _ = leash.recvmsg(MOST_AGAIN, _ROOM, socket.MSG_CMSG_CLOEXEC)
+    except ConnectionError:
+        return None
+    locks = array.array("i")
+    for _, _, passed in ancillary:
+        locks.frombytes(passed)
+    # A signal that came while it had no attempt is not meant for the next one.  Nothing of that has been done.
+    if not request or not locks or flags & socket.MSG_TRUNC or _told_to_stop():
+        return None
+    return request, locks[0]
+
+
+def _run_attempt(request: ShimRequest) -> str:
+    """See an attempt to its end; answers its token."""
     files = AttemptFiles(request.directory)
     files.write_start(_start_fields(request))
     fields: dict[str, object] = {"token": request.token, "boot_id": boot_id(), "started": request.started}
@@ -87,6 +114,8 @@ def _run_attempt(request: ShimRequest) -> None:
     if _told_to_stop():
         supervisor.stop()  # before its end is looked for: it may have been killed because its execution hung
     supervisor.supervise()
+    files.close()
+    return request.token
 
 
 def _told_to_stop() -> bool:

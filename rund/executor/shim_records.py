@@ -29,6 +29,12 @@ class AttemptFiles:
         """Close what the trial alone is to hold from now on."""
         os.close(self.trial_lock)
 
+    def close(self) -> None:
+        """Close what is still open."""
+        os.close(self.output)
+        os.close(self._exit)
+        os.close(self.directory)
+
     def write_start(self, fields: dict[str, object]) -> None:
         """Write ``started``, whole or not at all; proof against the death of processes, not against lost power."""
         temporary = f"{STARTED}.new"

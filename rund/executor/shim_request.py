@@ -1,7 +1,11 @@
 """What a shim is asked to do, and its form on the channel to the fork server.
 
 A request is its length (`LENGTH`), with the lock's descriptor beside the first byte, and JSON of that length.  An
-answer is one `ANSWER`: 0 and a pidfd of the shim beside it, or why there is none.
+answer is one `ANSWER`: 0, and a pidfd of the shim and the other end of its leash beside it, or why there is none.
+
+The leash is a pair of sockets that keep messages apart.  When a shim has ended an attempt, and has let go of all that
+was of it, it sends the attempt's token; a message to it is then a request for another attempt, with the lock beside it.
+Until then nobody reads at the shim's end.
 The shim loads this: nothing slow is imported here.
 """
 
@@ -14,6 +18,7 @@ from collections.abc import Mapping, Sequence
 LENGTH = struct.Struct("!I")
 ANSWER = struct.Struct("!i")
 FORKED = 0
+MOST_AGAIN = 65_536  # bytes of a request to a shim that has ended an attempt; a longer one needs a new shim
 FORKED_UNSEEN = -1  # it runs, but no pidfd of it could be opened; a positive answer is the errno of a fork that failed
 
 

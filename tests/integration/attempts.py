@@ -190,6 +190,14 @@ async def all_ended(backend: LocalBackend, *attempts: Submission) -> None:
     assert sorted(tokens) == sorted(attempt.token for attempt in attempts)
 
 
+async def at_rest(backend: LocalBackend) -> None:
+    """Wait until shims that have no attempt are let go, and have ended."""
+    assert backend.fork_server_pid is not None
+    with anyio.fail_after(PATIENCE):
+        while children(backend.fork_server_pid):  # noqa: ASYNC110 - no event tells of other processes' children
+            await anyio.sleep(0.02)
+
+
 async def run(backend: LocalBackend, *attempts: Submission) -> None:
     assert await backend.submit(attempts) == {}
     await all_ended(backend, *attempts)

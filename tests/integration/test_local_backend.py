@@ -21,6 +21,7 @@ from tests.integration.attempts import (
     Attempts,
     Bell,
     all_ended,
+    at_rest,
     attempts_fixture,  # noqa: F401 - pytest finds it here
     bell_fixture,  # noqa: F401 - pytest finds it here
     children,
@@ -203,9 +204,11 @@ async def test_a_hundred_at_once_all_end_and_leave_neither_descriptor_nor_zombie
 ) -> None:
     async with LocalBackend() as backend:
         await run(backend, attempts.make("true"))
+        await at_rest(backend)
         many = [attempts.shell(f"exit {number}") for number in range(100)]
         before = len(descriptors())
         await run(backend, *many)
+        await at_rest(backend)
         assert len(descriptors()) == before
         assert await backend.snapshot() == {}
         # It reaps before it answers the next request.
@@ -216,18 +219,21 @@ async def test_a_hundred_at_once_all_end_and_leave_neither_descriptor_nor_zombie
     assert len((last.directory / "output").read_text().split()) <= 2
 
 
-async def test_a_running_trial_costs_one_descriptor(
+async def test_a_running_trial_costs_one_descriptor_and_the_first_ones_a_leash(
     attempts: Attempts,
     bell: Bell,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(shims, "MOST_LEASHES", 3)
     waiting = [attempts.shell(f"echo ready >{bell.path}; exec sleep 1000") for _ in range(10)]
     async with LocalBackend() as backend:
         await run(backend, attempts.make("true"))
+        await at_rest(backend)
         before = len(descriptors())
         assert await backend.submit(waiting) == {}
         for _ in waiting:
             await bell.line()
-        assert len(descriptors()) == before + len(waiting)
+        assert len(descriptors()) == before + len(waiting) + 3
         assert await backend.snapshot() == dict.fromkeys((attempt.token for attempt in waiting), State.ALIVE)
         await backend.cancel([attempt.token for attempt in waiting])
         await all_ended(backend, *waiting)
@@ -239,6 +245,7 @@ async def test_without_a_free_descriptor_a_submission_is_refused_and_never_ran(
     attempt, later = attempts.shell("exit 0"), attempts.shell("exit 0")
     async with LocalBackend() as backend:
         await run(backend, attempts.make("true"))
+        await at_rest(backend)
         with spare_descriptors(0):
             refused = await backend.submit([attempt])
         assert list(refused) == [attempt.token]
@@ -251,6 +258,7 @@ async def test_one_free_descriptor_is_enough_to_submit_and_watch(attempts: Attem
     attempt = attempts.shell("exit 3")
     async with LocalBackend() as backend:
         await run(backend, attempts.make("true"))
+        await at_rest(backend)
         with spare_descriptors(1):
             assert await backend.submit([attempt]) == {}
         await all_ended(backend, attempt)
