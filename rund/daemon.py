@@ -101,7 +101,7 @@ async def _serve(
 ) -> None:
     broker = Broker()
     limits = ServerLimits(clients=descriptors.clients)
-    async with _open_store(directories, broker) as store, _backend(settings, descriptors.soft) as backend:
+    async with _open_store(directories, broker) as store, _backend(settings, descriptors) as backend:
         launcher = Launcher(
             directories,
             socket=str(settings.socket),
@@ -163,8 +163,8 @@ def _use_one_arena() -> None:
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
-def _backend(settings: Settings, soft_nofile: int) -> LocalBackend:
-    return LocalBackend(soft_nofile=soft_nofile, output_limit=settings.output_limit)
+def _backend(settings: Settings, descriptors: Descriptors) -> LocalBackend:
+    return LocalBackend(soft_nofile=descriptors.soft, output_limit=settings.output_limit, leashes=descriptors.leashes)
 
 
 async def _tidied(store: Store) -> list[Path]:

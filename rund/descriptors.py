@@ -1,6 +1,7 @@
 """How the daemon's file descriptors are shared out: to clients, to runs that run, and to its own work.
 
-A running run costs one, a client too; neither may take what the other, or the daemon itself, needs.
+A running run costs one, a client too; neither may take what the other, or the daemon itself, needs.  The leash by which
+a shim gets another attempt costs one besides; runs start without, but faster with one.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from typing import Final
 _WANTED: Final = 65_536
 _OWN: Final = 64  # the database, the log, sources while they are copied, ...
 _MOST_CLIENTS: Final = 512
+_MOST_LEASHES: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Descriptors:
-    """The limit that trials are to have, and how many clients and runs the daemon has room for."""
+    """The limit that trials are to have, and how many clients, leashes and runs at once the daemon has room for."""
 
     soft: int
     clients: int
+    leashes: int
     runs: int
 
 
@@ -29,12 +32,12 @@ def take_descriptors() -> Descriptors:
     wanted = _WANTED if hard == resource.RLIM_INFINITY else min(hard, _WANTED)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    clients, runs = share_out(wanted)
-    return Descriptors(soft=soft, clients=clients, runs=runs)
+    return share_out(wanted, soft=soft)
 
 
-def share_out(limit: int) -> tuple[int, int]:
-    """How many clients, and how many runs at once, there is room for with so many descriptors; some in any case."""
+def share_out(limit: int, *, soft: int) -> Descriptors:
+    """How ``limit`` descriptors are shared out; there is room for some clients and one run in any case."""
     rest = limit - _OWN
     clients = max(4, min(_MOST_CLIENTS, rest // 4))
-    return clients, max(1, rest - clients)
+    leashes = max(0, min(_MOST_LEASHES, (rest - clients) // 4))
+    return Descriptors(soft=soft, clients=clients, leashes=leashes, runs=max(1, rest - clients - leashes))

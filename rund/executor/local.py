@@ -67,8 +67,17 @@ class _Watched:
 class LocalBackend:
     """A `rund.executor.backend.Backend`; an async context manager, whose tasks live as long as it is open."""
 
-    def __init__(self, *, launcher: Sequence[str] = (), soft_nofile: int | None = None, output_limit: int = 0) -> None:
-        """``soft_nofile``: the limit of descriptors that trials get, for a daemon that raised its own.
+    def __init__(
+        self,
+        *,
+        launcher: Sequence[str] = (),
+        soft_nofile: int | None = None,
+        output_limit: int = 0,
+        leashes: int = 64,
+    ) -> None:
+        """``leashes``: for how many shims a second descriptor may be spent, so that they take other attempts.
+
+        ``soft_nofile``: the limit of descriptors that trials get, for a daemon that raised its own.
 
         ``output_limit``: bytes of output that are kept of what has lost its shim; 0: all.
         ``launcher`` is put before the fork server's command, for tests that trace it.
@@ -79,7 +88,7 @@ class LocalBackend:
         self._eyes = Worker("rund-eyes")  # looks at those that have lost their shim
         self._looking = anyio.CapacityLimiter(_LOOKERS)
         self._watched: dict[str, _Watched] = {}
-        self._shims = Shims(self._lose_shims)
+        self._shims = Shims(self._lose_shims, leashes=leashes)
         self._shimless: list[str] = []  # tokens of those whose shim has just done with them
         self._some_shimless = asyncio.Event()
         self._ended: dict[str, Finding] = {}

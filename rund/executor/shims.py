@@ -21,7 +21,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-MOST_LEASHES: Final = 64
 MOST_ATTEMPTS: Final = 1_000  # of one shim, for it collects no garbage
 IDLE: Final = 0.5  # seconds that a shim is kept without an attempt
 _TOKEN_SIZE: Final = 256
@@ -80,10 +79,14 @@ class Shim:
 
 
 class Shims:
-    """The live shims of one backend; ``over`` is told the tokens of attempts that their shims have done with."""
+    """The live shims of one backend, at most so many with ``leashes``.
 
-    def __init__(self, over: Callable[[list[str]], None]) -> None:
+    ``over`` is told the tokens of attempts that their shims have done with.
+    """
+
+    def __init__(self, over: Callable[[list[str]], None], *, leashes: int) -> None:
         self._over = over
+        self._most_leashes = leashes
         self._loop: asyncio.AbstractEventLoop
         self._epoll: select.epoll
         self._watched: dict[int, Shim] = {}  # by pidfd, and by leash
@@ -113,7 +116,7 @@ class Shims:
         """Watch ``shim``, which has this attempt from now on."""
         shim.token = token
         shim.attempts += 1
-        if self._leashes >= MOST_LEASHES:
+        if self._leashes + len(self._idle) >= self._most_leashes:
             shim.let_go()
         if shim.leash is not None:
             self._leashes += 1

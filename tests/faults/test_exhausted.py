@@ -33,7 +33,7 @@ def statuses(client: Client, batch: str) -> list[str]:
 def test_without_descriptors_clients_are_told_and_trials_wait_until_there_are_some(machine: Machine) -> None:
     _require("prlimit")
     limit = 100
-    _, runs = share_out(limit)
+    runs = share_out(limit, soft=limit).runs
     machine.launcher = limited("nofile", limit)
     machine.start(RUND_SLOTS="40")
     machine.script("wait.py", WAIT.format(folder=machine.project))

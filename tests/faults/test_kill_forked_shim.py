@@ -1,4 +1,7 @@
-"""A shim of the fork server killed at every change, below an executor: no end is told that was not, nothing runs twice."""
+"""A shim of the fork server killed at every change, below an executor: no end is told that was not, nothing runs twice.
+
+One scenario has several runs, which the shim takes one after the other.
+"""
 
 from __future__ import annotations
 
@@ -39,13 +42,17 @@ SCRIPTS: Final = {
     "signal": "kill -9 $$",
     # Its parent is the shim, unless that was killed before this began: then nobody else is to be told anything.
     "stop": f"{IS_SHIM} || exit 3; kill -TERM $PPID; while {IS_SHIM}; do sleep 0.05; done",
+    "again": "exit 3",
 }
+RUNS: Final = {"again": 3}  # else one
 TRUE_ENDS: Final = {
     "plain": (Status.ERROR, "exit 3"),
     "leaving": (Status.ERROR, "exit 3"),
     "signal": (Status.TERMINATED, "signal 9"),
     "stop": (Status.TERMINATED, "stopped"),
+    "again": (Status.ERROR, "exit 3"),
 }
+LOST: Final = (Status.ERROR, "lost: its supervisor was killed")
 RAN: Final = """#!/bin/sh
 token=$(readlink /proc/$$/fd/1)
 token=${{token%/output}}
@@ -55,14 +62,15 @@ echo ran >> "{folder}/${{token##*/}}"
 
 
 class Point:
-    """One run of a script, whose first shim is killed at one change."""
+    """Runs of a script, one at a time, of which a shim is killed at one change."""
 
     def __init__(self, folder: Path, script: str, kill_at: int) -> None:
         self.directories = Directories(folder / "home")
         self.ran_folder = folder / "ran"
         self.ran_folder.mkdir(parents=True)
+        self._runs = RUNS.get(script, 1)
         self.program = folder / "trial.sh"
-        self.program.write_text(RAN.format(folder=self.ran_folder, script=script))
+        self.program.write_text(RAN.format(folder=self.ran_folder, script=SCRIPTS[script]))
         self.program.chmod(0o755)
         self._report = folder / "report"
         self.launcher = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "tests.faults.kill_forked"]
@@ -76,29 +84,37 @@ class Point:
     def ran(self) -> dict[str, int]:
         return {path.name: path.read_text().count("ran") for path in self.ran_folder.iterdir()}
 
-    async def end(self, add_run: AddRun) -> Run:
-        """The run, when it has ended."""
+    async def end(self, add_run: AddRun) -> list[Run]:
+        """The runs, when they have ended."""
         broker = Broker()
         store = Store(self.directories, broker.ring)
         try:
             async with LocalBackend(launcher=self.launcher) as backend:
                 launcher = Launcher(self.directories, socket="/nowhere", grace=5.0, slots=1, output_limit=0)
                 executor = Executor(store, backend, broker, launcher, slots=1, most=10)
-                await store.write(lambda transaction: self._queue(transaction, add_run(transaction, 1)))
+                await store.write(lambda transaction: self._queue_all(transaction, add_run))
                 with anyio.fail_after(PATIENCE):
                     async with anyio.create_task_group() as tasks:
                         tasks.start_soon(executor.run)
                         while True:
                             bell = broker.bell
-                            run = await store.read(_only_run)
-                            if run.status not in (Status.PENDING, Status.RUNNING):
+                            runs = await store.read(self._found)
+                            if all(run.status not in (Status.PENDING, Status.RUNNING) for run in runs):
                                 break
                             await bell.wait()
                         tasks.cancel_scope.cancel()
-                return run
+                return runs
         finally:
             with anyio.CancelScope(shield=True):
                 await store.close()
+
+    def _queue_all(self, transaction: Transaction, add_run: AddRun) -> None:
+        for number in range(1, self._runs + 1):
+            self._queue(transaction, add_run(transaction, number))
+
+    def _found(self, reader: Reader) -> list[Run]:
+        found = [reader.find(f"{number:08x}" + "0" * 24) for number in range(1, self._runs + 1)]
+        return [run for run in found if run is not None]
 
     def _queue(self, transaction: Transaction, staged: Run) -> None:
         program = str(self.program)
@@ -114,23 +130,24 @@ class Point:
         transaction.save_run(lifecycle.queue(staged, spec, now=1.0, place=transaction.next_place()))
 
 
-def _only_run(reader: Reader) -> Run:
-    run = reader.find(f"{1:08x}" + "0" * 24)
-    assert run is not None
-    return run
-
-
-def wrong(run: Run, ran: dict[str, int], script: str) -> list[str]:
+def wrong(runs: list[Run], ran: dict[str, int], script: str) -> list[str]:
     """What is not as it must be: an end is the true one, or it is lost and was not started again."""
-    token = f"{run.id}-{run.starts}"
-    found = [f"{other} ran {count} times" for other, count in ran.items() if count != 1 or other != token]
+    tokens = {f"{run.id}-{run.starts}" for run in runs}
+    found = [f"{token} ran {count} times" for token, count in ran.items() if count != 1 or token not in tokens]
+    lost = [run for run in runs if run.reason == LOST[1]]
+    if len(lost) > 1:
+        found.append(f"{len(lost)} are lost by one kill")
+    return found + [fault for run in runs for fault in _wrong(run, f"{run.id}-{run.starts}" in ran, script)]
+
+
+def _wrong(run: Run, ran: bool, script: str) -> list[str]:
+    found = []
     if run.attempts != 1:
         found.append(f"it has {run.attempts} attempts")
-    lost = (Status.ERROR, "lost: its supervisor was killed")
     match (run.status, run.reason):
         case end if end == TRUE_ENDS[script]:
             return found if ran else [*found, "its end is told, and it never ran"]
-        case end if end == lost:
+        case end if end == LOST:
             return found
         case end:
             return [*found, f"it is {end}"]
@@ -144,10 +161,10 @@ async def sweep(folder: Path, script: str, calls: list[str], add_run: AddRun) ->
 
     async def survive(number: int, call: str) -> None:
         async with limiter:
-            point = Point(folder / str(number), SCRIPTS[script], number)
-            run = await point.end(add_run)
-        kinds.add("lost" if run.reason not in TRUE_ENDS[script] else f"start {run.starts}")
-        found = wrong(run, point.ran(), script)
+            point = Point(folder / str(number), script, number)
+            runs = await point.end(add_run)
+        kinds.update("lost" if run.reason not in TRUE_ENDS[script] else f"start {run.starts}" for run in runs)
+        found = wrong(runs, point.ran(), script)
         if found:
             faults.append(f"{number} ({call}): {found}")
 
@@ -162,10 +179,10 @@ async def sweep(folder: Path, script: str, calls: list[str], add_run: AddRun) ->
 def test_a_forked_shim_killed_at_any_change_has_a_true_end_or_is_lost_or_starts_anew(
     script: str, tmp_path: Path, add_run: AddRun
 ) -> None:
-    whole = Point(tmp_path / "whole", SCRIPTS[script], 0)
-    run = anyio.run(whole.end, add_run)
-    assert wrong(run, whole.ran(), script) == []
-    assert (run.status, run.reason) == TRUE_ENDS[script]
+    whole = Point(tmp_path / "whole", script, 0)
+    runs = anyio.run(whole.end, add_run)
+    assert wrong(runs, whole.ran(), script) == []
+    assert {(run.status, run.reason) for run in runs} == {TRUE_ENDS[script]}
     faults, kinds = anyio.run(sweep, tmp_path, script, whole.calls, add_run)
     print(f"{script}: {len(whole.calls)} points, {len(faults)} violations")
     assert faults == []

@@ -82,10 +82,10 @@ def children(pid: int | str = "self") -> set[int]:
     return found
 
 
-def descriptors() -> list[int]:
-    """What this process has open, without what is garbage: the collector would close that at any time."""
+def descriptors(pid: int | str = "self") -> list[int]:
+    """What a process has open, this one if none is named, without its garbage: the collector would close that anytime."""
     gc.collect()
-    return [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]
+    return [int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()]
 
 
 @contextlib.contextmanager

@@ -222,11 +222,9 @@ async def test_a_hundred_at_once_all_end_and_leave_neither_descriptor_nor_zombie
 async def test_a_running_trial_costs_one_descriptor_and_the_first_ones_a_leash(
     attempts: Attempts,
     bell: Bell,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(shims, "MOST_LEASHES", 3)
     waiting = [attempts.shell(f"echo ready >{bell.path}; exec sleep 1000") for _ in range(10)]
-    async with LocalBackend() as backend:
+    async with LocalBackend(leashes=3) as backend:
         await run(backend, attempts.make("true"))
         await at_rest(backend)
         before = len(descriptors())
