@@ -39,9 +39,8 @@ from rund.executor.adoption import (
 )
 from rund.executor.backend import State, Submission
 from rund.executor.fork_client import ForkClient, RefusedError, UnknownOutcomeError
-from rund.executor.framing import SHIM_LOCK
-from rund.executor.locks import boot_id, hold_new
-from rund.executor.shim_request import MOST_AGAIN, ShimRequest, encode_request
+from rund.executor.handing import hand_over
+from rund.executor.locks import boot_id
 from rund.executor.shims import Shim, Shims
 from rund.executor.worker import Worker
 from rund.threads import in_thread
@@ -50,9 +49,6 @@ _LOOK_AGAIN: Final = (0.02, 1.0)  # seconds between looks at what has no pidfd, 
 _ADOPTION_PATIENCE: Final = 2.0  # seconds that `LocalBackend.find` waits for a shim that is just being born
 _LOOKERS: Final = 8  # threads that look at directories
 _GRACE: Final = 10.0  # seconds, for orphaned processes whose record does not tell
-
-
-_Launched = Shim | RefusedError | UnknownOutcomeError
 
 
 @dataclass(slots=True, kw_only=True)
@@ -125,7 +121,7 @@ class LocalBackend:
         """Start them; see `rund.executor.backend.Backend.submit`."""
         refused: dict[str, str] = {}
         idle = self._shims.take(len(attempts))
-        outcomes = await self._hands.do(partial(self._launch, attempts, idle))
+        outcomes = await self._hands.do(partial(hand_over, attempts, self._client, idle))
         for shim in idle:
             self._shims.keep(shim)
         for attempt, outcome in zip(attempts, outcomes, strict=True):
@@ -175,29 +171,6 @@ class LocalBackend:
         findings, self._ended = self._ended, {}
         self._bell = asyncio.Event()
         return findings
-
-    def _launch(self, attempts: Sequence[Submission], idle: list[Shim]) -> list[_Launched]:
-        """Each attempt's shim, or why there is none; those of ``idle`` that are given one are taken from it."""
-        outcomes: dict[str, _Launched] = {}
-        ready: list[tuple[str, bytes, int]] = []
-        for attempt in attempts:
-            try:
-                lock = hold_new(attempt.directory / SHIM_LOCK, f"{boot_id()}\n".encode())
-            except FileExistsError:
-                outcomes[attempt.token] = UnknownOutcomeError()
-            except OSError as error:
-                reason = str(error.strerror or error).lower()
-                outcomes[attempt.token] = RefusedError(f"could not make its lock: {reason}")
-            else:
-                request = _request(attempt)
-                shim = _hand_over(request, lock, idle) if len(request) <= MOST_AGAIN else None
-                if shim is None:
-                    ready.append((attempt.token, request, lock))
-                else:
-                    outcomes[attempt.token] = shim
-        answers = self._client.fork_shims([(request, lock) for _, request, lock in ready])
-        outcomes |= {token: answer for (token, *_), answer in zip(ready, answers, strict=True)}
-        return [outcomes[attempt.token] for attempt in attempts]
 
     async def _settle(self, token: str, directory: Path, *, boot: str | None = None) -> Sighting:
         """Find out what an attempt of unknown state is, and watch it if it is alive.
@@ -319,34 +292,3 @@ def _look_at_each(directories: Sequence[Path]) -> list[Sighting]:
 def _close(pidfd: int | None) -> None:
     if pidfd is not None:
         os.close(pidfd)
-
-
-def _hand_over(request: bytes, lock: int, idle: list[Shim]) -> Shim | None:
-    """The shim of ``idle`` that has taken the attempt; the lock is closed then."""
-    while idle:
-        shim = idle.pop()
-        if shim.hand(request, lock):
-            os.close(lock)
-            return shim
-        shim.close()  # it was killed
-    return None
-
-
-def _request(attempt: Submission) -> bytes:
-    return encode_request(
-        ShimRequest(
-            token=attempt.token,
-            directory=_text(attempt.directory),
-            cwd=_text(attempt.cwd),
-            argv=attempt.argv,
-            environment=attempt.environment,
-            grace=attempt.grace,
-            output_limit=attempt.output_limit,
-            started=attempt.started,
-            began=attempt.began,
-        )
-    )
-
-
-def _text(path: Path) -> str:
-    return os.fsencode(path).decode("utf-8", "surrogateescape")
