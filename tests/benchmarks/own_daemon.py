@@ -49,9 +49,8 @@ class OwnDaemon:
         return done.stdout.strip()
 
     def processor(self) -> float:
-        """Seconds of processor time of the daemon, all that it started and that has ended, and this process's commands."""
-        below = [int(child) for task in self._tasks() for child in _children(task)]
-        return sum(_seconds(each) for each in (self.pid, *below)) + own_processor()
+        """Seconds of processor time of the daemon, all that is below it or was, and this process's commands."""
+        return sum(_seconds(each) for each in _with_all_below(self.pid)) + own_processor()
 
     def switches(self) -> int:
         """How often a thread of the daemon began to wait, so far."""
@@ -83,8 +82,11 @@ def own_processor() -> float:
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
-def _children(task: Path) -> list[str]:
-    return _read(task / "children").split()
+def _with_all_below(pid: int) -> Iterator[int]:
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in _read(children).split():
+            yield from _with_all_below(int(child))
 
 
 def _seconds(pid: int) -> float:
