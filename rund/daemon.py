@@ -132,6 +132,7 @@ async def _serve(
         await executor.recover()
         door = Door(settings.socket, directories.socket_file, inherited)
         gc.set_threshold(*_COLLECTED)
+        gc.collect()
         gc.freeze()  # what is there now stays, and need not be looked at again
         with door.open():
             # Not before: who started it looks for the last line of the file that it has opened.

@@ -23,7 +23,7 @@ def stop_daemon(connection: Connection, *, with_runs: bool = False) -> dict[str,
     pid = connection.call("status")["pid"]
     try:
         process = os.pidfd_open(pid)
-    except ProcessLookupError:  # it has just ended, which is what this tells
+    except OSError:  # it has just ended, which is what this tells
         gone: dict[str, object] = connection.call("shutdown", with_runs=with_runs)
         return gone
     try:

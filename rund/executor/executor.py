@@ -151,7 +151,9 @@ class Executor:
             await self._record(outcomes)
 
     def _back_off_from(self, outcomes: Mapping[str, Outcome]) -> None:
-        never = [(token, outcome) for token, outcome in outcomes.items() if isinstance(outcome, NeverRan)]
+        # One that was told to stop before it began tells nothing of the machine.
+        left = {token: outcome for token, outcome in outcomes.items() if token not in self._cancelled}
+        never = [(token, outcome) for token, outcome in left.items() if isinstance(outcome, NeverRan)]
         for token, outcome in never[-1:]:
             self._back_off(outcome.fault or f"run {token[:8]} never ran", self._pause)
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)

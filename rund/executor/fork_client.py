@@ -49,10 +49,12 @@ class ForkClient:
         """Of the fork server, None while there is none."""
         return self._process.pid if self._process is not None else None
 
-    def fork_shims(self, requests: Sequence[tuple[bytes, int]]) -> list[Shim | RefusedError | UnknownOutcomeError]:
+    def fork_shims(
+        self, requests: Sequence[tuple[bytes, int]], *, leashes: int
+    ) -> list[Shim | RefusedError | UnknownOutcomeError]:
         """Have a shim forked for each request that holds the lock beside it; answers the shims, or why there is none.
 
-        The locks are closed.
+        The locks are closed.  At most so many ``leashes`` are taken: of the other shims they are closed unseen.
         """
         left = [lock for _, lock in requests]  # each keeps a place for a pidfd: one that cannot be received is lost
         outcomes: list[Shim | RefusedError | UnknownOutcomeError] = []
@@ -64,7 +66,8 @@ class ForkClient:
             while left:
                 channel.recv(ANSWER.size, socket.MSG_PEEK)
                 os.close(left.pop(0))
-                outcomes.append(self._received(channel))
+                outcomes.append(self._received(channel, leash=leashes > 0))
+                leashes -= 1
         except _NoServerError as error:
             outcomes += [RefusedError(str(error)) for _ in requests]
         except OSError:
@@ -121,9 +124,10 @@ class ForkClient:
             on_failure.pop_all()
         self._channel = ours
 
-    def _received(self, channel: socket.socket) -> Shim | RefusedError | UnknownOutcomeError:
+    def _received(self, channel: socket.socket, *, leash: bool) -> Shim | RefusedError | UnknownOutcomeError:
         """The next answer; raises `OSError` if there will be none."""
-        room = socket.CMSG_SPACE(2 * array.array("i").itemsize)
+        # Not CMSG_SPACE: what that adds to one would be room for a second.
+        room = socket.CMSG_LEN((2 if leash else 1) * array.array("i").itemsize)
         data, ancillary, _, _ = channel.recvmsg(ANSWER.size, room, socket.MSG_CMSG_CLOEXEC)
         if len(data) != ANSWER.size:
             raise ConnectionResetError

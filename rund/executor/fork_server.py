@@ -124,16 +124,16 @@ class ForkServer:
         try:
             pid = os.fork()
             if pid == 0:
-                leash.close()
-                self._become_shim(request, lock, its_leash)
+                self._become_shim(request, lock, its_leash, leash)
         except OSError as error:
             return 0, error.errno or errno.EAGAIN
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         return pid, 0
 
-    def _become_shim(self, request: bytes, lock: int, leash: socket.socket) -> None:
+    def _become_shim(self, request: bytes, lock: int, leash: socket.socket, other_end: socket.socket) -> None:
         try:
+            other_end.close()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._channel.close()

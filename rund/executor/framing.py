@@ -9,7 +9,7 @@ import json
 import zlib
 from typing import Final
 
-SHIM_LOCK: Final = "shim.lock"  # locked for as long as the shim lives; holds the boot id
+SHIM_LOCK: Final = "shim.lock"  # locked until its shim has done with the attempt, or is gone; holds the boot id
 TRIAL_LOCK: Final = "trial.lock"  # locked for as long as the trial, or who it handed its descriptors to, lives
 STARTED: Final = "started"  # written before the trial may execute
 EXIT: Final = "exit"  # how its main process ended; zeroes until then

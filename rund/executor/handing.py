@@ -16,7 +16,7 @@ from rund.executor.shims import Shim
 Outcome = Shim | RefusedError | UnknownOutcomeError
 
 
-def hand_over(attempts: Sequence[Submission], client: ForkClient, idle: list[Shim]) -> list[Outcome]:
+def hand_over(attempts: Sequence[Submission], client: ForkClient, idle: list[Shim], leashes: int) -> list[Outcome]:
     """Each attempt's shim, or why there is none; whichever of ``idle`` gets one, or is gone, is taken from that."""
     outcomes: dict[str, Outcome] = {}
     left: list[tuple[str, bytes, int]] = []
@@ -35,7 +35,7 @@ def hand_over(attempts: Sequence[Submission], client: ForkClient, idle: list[Shi
                 left.append((attempt.token, request, lock))
             else:
                 outcomes[attempt.token] = shim
-    answers = client.fork_shims([(request, lock) for _, request, lock in left])
+    answers = client.fork_shims([(request, lock) for _, request, lock in left], leashes=leashes)
     outcomes |= {token: answer for (token, *_), answer in zip(left, answers, strict=True)}
     return [outcomes[attempt.token] for attempt in attempts]
 
@@ -47,7 +47,7 @@ def _taken_by(request: bytes, lock: int, idle: list[Shim]) -> Shim | None:
         if shim.hand(request, lock):
             os.close(lock)
             return shim
-        shim.close()  # it was killed
+        shim.close()  # it was killed, or there is no memory for the message
     return None
 
 
@@ -63,6 +63,7 @@ def _request(attempt: Submission) -> bytes:
             output_limit=attempt.output_limit,
             started=attempt.started,
             began=attempt.began,
+            daemon=os.getpid(),
         )
     )
 

@@ -1,4 +1,4 @@
-"""Executes attempts on this machine: one shim each, watched by its pidfd.
+"""Executes attempts on this machine: each below a shim, which is watched by its pidfd.
 
 Rules:
 
@@ -121,7 +121,8 @@ class LocalBackend:
         """Start them; see `rund.executor.backend.Backend.submit`."""
         refused: dict[str, str] = {}
         idle = self._shims.take(len(attempts))
-        outcomes = await self._hands.do(partial(hand_over, attempts, self._client, idle))
+        leashes = self._shims.spare_leashes - len(idle)
+        outcomes = await self._hands.do(partial(hand_over, attempts, self._client, idle, leashes))
         for shim in idle:
             self._shims.keep(shim)
         for attempt, outcome in zip(attempts, outcomes, strict=True):

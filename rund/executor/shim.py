@@ -1,8 +1,9 @@
-"""The shim: one small process per attempt that outlives the daemon and knows the trial's end exactly.
+"""The shim: a small process that outlives the daemon, and knows exactly how each of its attempts ends.
 
 Order of its deeds, on which recovery rests:
 
-1. It is born with all signals blocked and the locked ``shim.lock``, which is free again just when it is gone.
+1. It is born with all signals blocked and the locked ``shim.lock``, which is free again when it has done with the
+   attempt, or is gone.
 2. It takes the exit record's place on the disk.
 3. It writes ``started``, then executes the trial: no ``started`` and free locks prove that the trial never ran.
 4. SIGTERM to it is `stop`, at any time; other signals mean nothing to it.
@@ -50,7 +51,8 @@ def run_shim(request: bytes, lock: int, leash: socket.socket | None = None) -> N
             request, lock = following
             token = _run_attempt(decode_request(request))
             os.close(lock)
-            following = None if leash is None else _ask_for_another(leash, token)
+            # What a long request took of memory would be told as the peak of the attempts that come after it.
+            following = _ask_for_another(leash, token) if leash is not None and len(request) <= MOST_AGAIN else None
     except BaseException as error:  # noqa: BLE001 - there is nobody above; what went wrong stays in the lock file
         with contextlib.suppress(OSError):
             os.write(lock, f"{type(error).__name__}: {error}\n".encode("utf-8", "replace"))
@@ -73,17 +75,24 @@ def _stand_alone() -> None:
 
 def _ask_for_another(leash: socket.socket, token: str) -> tuple[bytes, int] | None:
     """The next request and its lock, None if there is none; ``token`` is of the attempt that has ended."""
+    if _told_to_stop():
+        return None  # it came too late for the one that has ended, and is meant for no other
     try:
         leash.send(token.encode())
         request, ancillary, flags, _ = leash.recvmsg(MOST_AGAIN, _ROOM, socket.MSG_CMSG_CLOEXEC)
-    except ConnectionError:
+    except OSError:
         return None
     locks = array.array("i")
     for _, _, passed in ancillary:
         locks.frombytes(passed)
-    # A signal that came while it had no attempt is not meant for the next one.  Nothing of that has been done.
-    if not request or not locks or flags & socket.MSG_TRUNC or _told_to_stop():
+    if not request or not locks or flags & socket.MSG_TRUNC:
         return None
+    told = signal.sigtimedwait({signal.SIGTERM}, 0)
+    if told is not None:
+        # Whoever else sent it while it had no attempt did not mean the next one.  Nothing of that has been done.
+        if told.si_pid != decode_request(request).daemon:
+            return None
+        os.kill(os.getpid(), signal.SIGTERM)  # it stays pending until the attempt is looked after
     return request, locks[0]
 
 

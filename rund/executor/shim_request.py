@@ -26,7 +26,18 @@ class ShimRequest:
     """One attempt, as the shim needs it; `rund.executor.backend.Submission` tells what each value means."""
 
     # Not a dataclass: importing those would cost each shim memory.
-    __slots__ = ("argv", "began", "cwd", "directory", "environment", "grace", "output_limit", "started", "token")
+    __slots__ = (
+        "argv",
+        "began",
+        "cwd",
+        "daemon",
+        "directory",
+        "environment",
+        "grace",
+        "output_limit",
+        "started",
+        "token",
+    )
 
     def __init__(
         self,
@@ -40,6 +51,7 @@ class ShimRequest:
         started: float,
         began: float,
         output_limit: int = 0,
+        daemon: int = 0,
     ) -> None:
         self.token = token
         self.directory = directory
@@ -50,6 +62,7 @@ class ShimRequest:
         self.output_limit = output_limit
         self.started = started
         self.began = began
+        self.daemon = daemon  # whose SIGTERM means this attempt, though it may come before that is begun
 
     def time_at(self, moment: float) -> float:
         """Seconds since 1970 at ``moment``, in seconds since boot: the start and what has passed since.

@@ -123,6 +123,11 @@ class Shims:
             self._register(shim.leash.fileno(), shim)
         self._register(shim.pidfd, shim)
 
+    @property
+    def spare_leashes(self) -> int:
+        """How many shims more may have one."""
+        return self._most_leashes - self._leashes - len(self._idle)
+
     def take(self, most: int) -> list[Shim]:
         """Up to so many shims that have no attempt; whoever asks hands them one, closes them or gives them back."""
         return [self._idle.pop()[1] for _ in range(min(most, len(self._idle)))]

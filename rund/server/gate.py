@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
-import math
 from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
 import anyio
 import anyio.lowlevel
 
-_THAW: Final = 60.0  # seconds; see `Gate.large_message`
+_THAW: Final = 60.0  # seconds after a large message until the collector looks at what was hidden with it
 
 
 class Gate:
@@ -24,7 +24,7 @@ class Gate:
     def __init__(self) -> None:
         self._passing = anyio.Lock(fast_acquire=True)
         self._large = anyio.Lock(fast_acquire=True)
-        self._thawed = -math.inf  # the loop's time
+        self._thaw_timer: asyncio.TimerHandle | None = None
 
     async def go_through(self) -> None:
         """Wait for a turn of one's own."""
@@ -35,19 +35,21 @@ class Gate:
     async def large_message(self) -> AsyncIterator[None]:
         """Decode and answer a large message within, and let go of it: no other client's is meanwhile.
 
-        What `decode` has hidden from the collector is gone then, but so is what else there was hidden: now and then
-        the collector looks at that.
+        What `decode` has hidden from the collector is gone then, but what else there was is hidden, too: after a
+        while the collector looks at that.
         """
         async with self._large:
             try:
                 yield
             finally:
-                now = anyio.current_time()
-                if now > self._thawed + _THAW:
-                    self._thawed = now
-                    gc.unfreeze()
-                    gc.collect()
-                    gc.freeze()
+                if self._thaw_timer is None:
+                    self._thaw_timer = asyncio.get_running_loop().call_later(_THAW, self._thaw)
+
+    def _thaw(self) -> None:
+        self._thaw_timer = None
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
 
     async def decode(self, pieces: Iterator[None]) -> None:
         """Make ``pieces``, one at each turn.

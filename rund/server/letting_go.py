@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 _A_STEP: Final = 4096  # values
+_EMPTIED: Final = (list, dict)
 
 
 def let_go(values: list[Any]) -> Iterator[None]:
@@ -15,11 +16,12 @@ def let_go(values: list[Any]) -> Iterator[None]:
     What anybody else has is left to them as it is: a list or map is emptied only where nothing but its place here
     refers to it.
     """
-    alone = _references_of_one()
+    value: Any = []
+    alone = sys.getrefcount(value)  # as the interpreter counts where one local name, this one, refers to a value
     done = 0
     while values:
         value = values.pop()
-        if isinstance(value, list | dict) and sys.getrefcount(value) == alone:
+        if isinstance(value, _EMPTIED) and sys.getrefcount(value) == alone:
             if isinstance(value, list) and not values:
                 values = value
             else:
@@ -27,11 +29,5 @@ def let_go(values: list[Any]) -> Iterator[None]:
                 value.clear()
         done += 1
         if done % _A_STEP == 0:
-            del value
+            value = None
             yield
-
-
-def _references_of_one() -> int:
-    """What the interpreter counts where one local name refers to a value."""
-    value: list[Any] = []
-    return sys.getrefcount(value)

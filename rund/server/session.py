@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from typing import Any
 
 import anyio
@@ -26,7 +27,7 @@ from rund.errors import FullError, error_text
 from rund.handlers.peer import Answerer
 from rund.protocol.connection import SERVER, Connection
 from rund.protocol.encoding import encode_notification, encode_response
-from rund.protocol.messages import CLOSED, LARGE, NEED_DATA, ProtocolError, Request
+from rund.protocol.messages import CLOSED, LARGE, NEED_DATA, Notification, ProtocolError, Request
 from rund.server.account import Held, Ledger
 from rund.server.answering import answered, refusal
 from rund.server.asking import Asking
@@ -63,7 +64,7 @@ class Session:
 
     async def serve(self) -> None:
         """Answer until either side ends it; who made the stream closes it."""
-        asker.set(Use())  # also for what is begun within
+        asker.set(Use(time.monotonic()))  # also for what is begun within
         try:
             async with anyio.create_task_group() as self._tasks:
                 try:
@@ -164,10 +165,11 @@ class Session:
                         reply = self._begin_waiting(message)
                     else:
                         reply = await self._answer(asking, message)
-                values = [message.params] if isinstance(message, Request) else []
+                values = [message.params] if isinstance(message, Request | Notification) else []
                 del message
-                for _ in let_go(values):
-                    await anyio.lowlevel.checkpoint()
+                with anyio.CancelScope(shield=True):  # what was answered is sent yet, also when all ends
+                    for _ in let_go(values):
+                        await anyio.lowlevel.checkpoint()
         if reply is not None:
             await self._send(reply, asking)
         self.subscriptions.begin(self._tasks)
@@ -226,7 +228,9 @@ class Session:
             self._end(error)
         except anyio.get_cancelled_exc_class():
             # It ends here and now, as it was told to.  A task that ends by the error leaves a ring to the collector.
-            pass
+            if anyio.current_effective_deadline() != -math.inf:
+                logger.exception("a request that waits ended by a stray cancellation; its connection is closed")
+                self._end(None)
         finally:
             asking.pass_turn()
             self._account.release(Held.WAITING, request.holds)

@@ -17,25 +17,26 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 _HALF: Final = 1.0  # seconds after which what was used counts half
+_NEW: Final = 0.05  # seconds that who is new counts as having used
+_LEAST: Final = 1e-9
 
 
 class Use:
-    """How much of a processor the reads of one asker have used lately."""
+    """How much of a processor the reads of one asker have used lately, as ``rank``: who has less of it goes first.
 
-    __slots__ = ("_at", "_seconds")
+    All that was used fades at one pace, so the order of two askers changes only when one of them uses more.
+    """
 
-    def __init__(self) -> None:
-        self._seconds = 0.0
-        self._at = 0.0
+    __slots__ = ("rank",)
 
-    def lately(self, at: float) -> float:
-        """Seconds of a processor, the older the less; ``at`` is the present time of a clock that never goes back."""
-        return self._seconds * math.exp2((self._at - at) / _HALF)
+    def __init__(self, at: float) -> None:
+        # Who is new counts as one that has used a little: a thousand new ones do not go before one that stays.
+        self.rank = math.log2(_NEW) + at / _HALF
 
     def add(self, seconds: float, at: float) -> None:
-        """Count ``seconds`` that were used until now."""
-        self._seconds = self.lately(at) + seconds
-        self._at = at
+        """Count ``seconds`` that were used until ``at``, by a clock that never goes back."""
+        used = math.exp2(self.rank - at / _HALF) + seconds
+        self.rank = math.log2(max(used, _LEAST)) + at / _HALF
 
 
 asker: ContextVar[Use | None] = ContextVar("asker", default=None)  # for whom this task reads; None: for the daemon
@@ -55,16 +56,17 @@ class Turns(Generic[T]):
         else:
             waiting.append(item)
 
-    def take(self, at: float) -> T:
-        """What has the next turn, now that it is ``at``; raises IndexError if nothing waits."""
+    def take(self) -> T:
+        """What has the next turn, raises IndexError if nothing waits."""
         if not self._waiting:
             raise IndexError("nothing waits")
-        if None in self._waiting:
-            first = None
-        else:
-            first = min(self._waiting, key=lambda use: 0.0 if use is None else use.lately(at))
+        first = None if None in self._waiting else min(self._waiting, key=_rank)
         waiting = self._waiting[first]
         item = waiting.popleft()
         if not waiting:
             del self._waiting[first]
         return item
+
+
+def _rank(use: Use | None) -> float:
+    return -math.inf if use is None else use.rank

@@ -41,13 +41,15 @@ class Asked:
         self.error: BaseException | None = None
 
     def deliver(self) -> None:
-        """Tell who waits."""
-        if self.future.cancelled():
+        """Tell who waits; to be called once."""
+        future, error = self.future, self.error
+        del self.future, self.error  # an error refers to where it was raised, and so to this: no ring is to be left
+        if future.cancelled():
             return
-        if self.error is None:
-            self.future.set_result(self.result)
+        if error is None:
+            future.set_result(self.result)
         else:
-            self.future.set_exception(self.error)
+            future.set_exception(error)
 
 
 class _FlushError(Exception):

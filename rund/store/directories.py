@@ -138,13 +138,19 @@ class Directories:
 
     def empty(self, run_id: str) -> None:
         """Empty a run's own directory: its content is moved away whole, then removed.  Raises OSError."""
-        # In a place of its own, so that nothing else that is removed is waited for.
-        own = f"{_TAKEN}/{run_id}-{secrets.token_hex(8)}"
-        (self.home / own).mkdir(mode=PRIVATE)
         folder = str(self.run(run_id).relative_to(self.home))
-        for reason in self._take([folder], own).values():
+        while True:
+            # In a place of its own, so that nothing else that is removed is waited for.
+            own = f"{_TAKEN}/{run_id}-{secrets.token_hex(8)}"
+            (self.home / own).mkdir(mode=PRIVATE)
+            left = self._take([folder], own)
+            # Who removes all that was taken away removes this place, too: with the folder in it, or just before.
+            if (self.home / own).exists() or not self.run(run_id).exists():
+                break
+        for reason in left.values():
             raise OSError(errno.EBUSY, f"it cannot be emptied: {reason}", folder)
-        log_left(remove_all(self.home / own))
+        if (self.home / own).exists():  # else somebody else has removed it
+            log_left(remove_all(self.home / own))
         with contextlib.suppress(OSError):  # what is left in it is tried again with the rest
             (self.home / own).rmdir()
 

@@ -141,7 +141,7 @@ class Readers(Generic[Means]):
     def _work(self, ended: asyncio.Future[None]) -> None:
         while self._wakes.get():
             with self._lock:
-                asked = self._turns.take(time.monotonic())
+                asked = self._turns.take()
             if not asked.future.cancelled():
                 asked.carry_out(self._with_means)
             self._loop.call_soon_threadsafe(self._deliver, asked)

@@ -91,6 +91,7 @@ class Writer:
             group, last = self._take()
             changed = self._committer.carry_out(group) if group or last else self._committer.look_again()
             self._loop.call_soon_threadsafe(self._deliver, group, changed)
+            del group  # with all that the changes refer to: the next may be long in coming
             self._committer.copy_log()  # after the answers: it may take a while
         self._committer.close()
         self._loop.call_soon_threadsafe(self._ended.set_result, None)

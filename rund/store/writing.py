@@ -105,7 +105,7 @@ class WritingConnection:
 
     def _opened(self) -> Transaction:
         if self._transaction is None:
-            if self._files.log_was_removed:
+            if self._files.log_removed():
                 raise MissingFileError(f"the log {self._directories.log} was removed: {_AGAIN}")
             connection = open_writer(self._directories.database)
             try:

@@ -15,7 +15,9 @@ import pytest
 
 from rund.broker import Broker
 from rund.engine import lifecycle
+from rund.executor import shims
 from rund.executor.executor import Executor
+from rund.executor.facts import read_facts
 from rund.executor.launch import Launcher
 from rund.executor.local import LocalBackend
 from rund.model.operation import Operation, OperationKind
@@ -80,6 +82,12 @@ class Point:
     @property
     def calls(self) -> list[str]:
         return self._report.read_text().split()
+
+    def shim(self, run: Run) -> int:
+        """The process that was the shim of a run's last attempt."""
+        started = read_facts(self.directories.attempt(f"{run.id}-{run.starts}")).started
+        assert started is not None
+        return started.shim_pid
 
     def ran(self) -> dict[str, int]:
         return {path.name: path.read_text().count("ran") for path in self.ran_folder.iterdir()}
@@ -177,12 +185,14 @@ async def sweep(folder: Path, script: str, calls: list[str], add_run: AddRun) ->
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.timeout(600)
 def test_a_forked_shim_killed_at_any_change_has_a_true_end_or_is_lost_or_starts_anew(
-    script: str, tmp_path: Path, add_run: AddRun
+    script: str, tmp_path: Path, add_run: AddRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(shims, "IDLE", PATIENCE)  # however slow the machine is, the next run comes in time
     whole = Point(tmp_path / "whole", script, 0)
     runs = anyio.run(whole.end, add_run)
     assert wrong(runs, whole.ran(), script) == []
     assert {(run.status, run.reason) for run in runs} == {TRUE_ENDS[script]}
+    assert len({whole.shim(run) for run in runs}) == 1
     faults, kinds = anyio.run(sweep, tmp_path, script, whole.calls, add_run)
     print(f"{script}: {len(whole.calls)} points, {len(faults)} violations")
     assert faults == []

@@ -77,11 +77,11 @@ async def test_one_shim_sees_many_attempts_to_their_ends_and_keeps_nothing_of_th
 
 async def test_what_an_attempt_used_and_left_behind_is_not_the_next_ones(attempts: Attempts) -> None:
     busy = attempts.shell("i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; (trap '' TERM; sleep 1000) &")
-    idle = attempts.make("true")
     async with LocalBackend() as backend:
-        await run(backend, replace(busy, grace=0.1), idle)
+        await run(backend, replace(busy, grace=0.1))
         again = attempts.make("true")
         await run(backend, again)
+    assert shim_of(again) == shim_of(busy)
     much, little = found(busy), found(again)
     assert isinstance(much, Ended)
     assert isinstance(little, Ended)
@@ -139,15 +139,17 @@ async def test_a_shim_killed_without_an_attempt_leaves_the_next_one_to_another(a
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-async def test_an_attempt_that_a_signalled_shim_had_not_taken_never_ran(attempts: Attempts, number: int) -> None:
+async def test_an_attempt_that_a_signalled_shim_had_not_taken_never_ran(
+    attempts: Attempts, number: signal.Signals
+) -> None:
     first, second, third = attempts.make("true"), attempts.shell("echo ran"), attempts.shell("echo ran")
     async with LocalBackend() as backend:
         await run(backend, first)
         shim = shim_of(first)
         os.kill(shim, signal.SIGSTOP)
         assert await backend.submit([second]) == {}
-        os.kill(shim, number)
-        os.kill(shim, signal.SIGCONT)
+        # Another process than the one that hands over: a SIGTERM of that is a stop of what it has handed over.
+        await anyio.run_process(["sh", "-c", f"kill -{number.value} {shim}; kill -CONT {shim} || :"])
         with anyio.fail_after(PATIENCE):
             assert await backend.ended() == {second.token: NeverRan()}
         await run(backend, third)
@@ -238,3 +240,15 @@ async def test_shims_go_on_when_the_fork_server_was_killed(attempts: Attempts) -
         os.kill(backend.fork_server_pid, signal.SIGKILL)
         await run(backend, second)
     assert shim_of(first) == shim_of(second)
+
+
+async def test_a_stop_of_an_attempt_that_its_shim_had_not_taken_ends_it_unexecuted(attempts: Attempts) -> None:
+    first, second = attempts.make("true"), attempts.shell("echo ran")
+    async with LocalBackend() as backend:
+        await run(backend, first)
+        os.kill(shim_of(first), signal.SIGSTOP)
+        assert await backend.submit([second]) == {}
+        await backend.cancel([second.token])
+        await all_ended(backend, second)
+    assert reason_of(second) == "stopped"
+    assert output_of(second) == ""

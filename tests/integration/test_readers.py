@@ -61,7 +61,7 @@ class Hold:
 
 async def test_who_has_used_little_is_not_held_up_by_all_that_another_asks() -> None:
     order: list[str] = []
-    heavy = Use()
+    heavy = Use(time.monotonic())
     heavy.add(1.0, time.monotonic())
 
     async def read(use: Use | None, name: str) -> None:
@@ -76,7 +76,7 @@ async def test_who_has_used_little_is_not_held_up_by_all_that_another_asks() -> 
             for _ in range(100):
                 tasks.start_soon(read, heavy, "heavy")
             await anyio.wait_all_tasks_blocked()
-            tasks.start_soon(read, Use(), "light")
+            tasks.start_soon(read, Use(time.monotonic()), "light")
             await anyio.wait_all_tasks_blocked()
             tasks.start_soon(read, None, "own")
             await anyio.wait_all_tasks_blocked()
@@ -86,14 +86,15 @@ async def test_who_has_used_little_is_not_held_up_by_all_that_another_asks() -> 
 
 
 async def test_what_a_read_has_used_is_counted_for_its_asker() -> None:
-    use = Use()
+    use = Use(time.monotonic())
+    before = use.rank
     asker.set(use)
     try:
         async with readers(1) as readers_:
             assert await readers_.read(lambda _: sum(range(1_000_000))) == 499_999_500_000
     finally:
         asker.set(None)
-    assert use.lately(time.monotonic()) > 0.0
+    assert use.rank > before
 
 
 async def test_a_read_whose_caller_was_cancelled_is_not_begun() -> None:

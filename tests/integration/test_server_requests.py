@@ -127,9 +127,10 @@ def test_a_change_that_was_begun_is_finished_when_its_client_vanishes(served: Se
     assert served.answerer.values == ["begun", "done"]
 
 
-def test_a_change_that_was_begun_is_finished_when_the_server_is_cancelled(tmp_path: Path) -> None:
+@pytest.mark.parametrize("values", [0, 30_000], ids=["small", "large"])
+def test_a_change_that_was_begun_is_finished_when_the_server_is_cancelled(tmp_path: Path, values: int) -> None:
     with serving(tmp_path / "other") as served, served.client() as client, served.client() as other:
-        client.send("change", gate="go on")
+        client.send("change", gate="go on", padding=[[]] * values)
         other.call("pass", gate="begun")
         served.cancel()
         assert other.until_closed() == []

@@ -6,6 +6,7 @@ import asyncio
 import math
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import anyio
@@ -326,6 +327,26 @@ async def test_a_folder_that_a_run_has_closed_to_its_owner_is_removed_too(direct
     assert not list((directories.home / "removed").iterdir())
 
 
+def test_a_folder_is_emptied_while_all_that_was_taken_away_is_removed(directories: Directories) -> None:
+    run_id, emptied = f"{1:032x}", threading.Event()
+
+    def remove() -> None:
+        while not emptied.is_set():
+            directories.remove_taken()
+
+    with ThreadPoolExecutor(2) as threads:
+        removing = [threads.submit(remove) for _ in range(2)]
+        try:
+            for _ in range(300):
+                directories.run(run_id).mkdir(parents=True)
+                directories.empty(run_id)
+                assert not directories.run(run_id).exists()
+        finally:
+            emptied.set()
+        for each in removing:
+            each.result()
+
+
 async def test_the_writer_goes_on_with_a_new_connection_when_even_the_roll_back_fails(
     directories: Directories, add_run: AddRun
 ) -> None:
@@ -336,6 +357,7 @@ async def test_the_writer_goes_on_with_a_new_connection_when_even_the_roll_back_
         transaction.connection.close()
         transaction.connection.execute("SELECT 1")
 
+    await store.read(Reader.paused)  # another connection is there, as in each daemon that serves
     with pytest.raises(InternalError, match="could not be written"):
         await store.write(break_it)
     await store.write(lambda transaction: add_run(transaction, 2))

@@ -14,7 +14,7 @@ import pytest
 from rund.broker import Broker
 from rund.errors import InternalError
 from rund.store.committing import Asked, Committer
-from rund.store.connection import open_reader
+from rund.store.connection import open_reader, open_writer
 from rund.store.directories import Directories
 from rund.store.examine import find_damage
 from rund.store.files import StoreFiles
@@ -158,6 +158,21 @@ async def test_what_cannot_be_kept_without_the_log_is_not_acknowledged(
     assert "it is not certain whether this is kept, for the log" in str(torn)
     reader.close()
     assert "start rund again" in str(await carry_out(committer, lambda transaction: add_run(transaction, 3)))
+
+
+async def test_a_connection_that_is_given_up_is_not_opened_anew_without_the_log(
+    directories: Directories, committer: Committer, add_run: AddRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rund.store.connection.BUSY_TIMEOUT_MS", 10)
+    assert await carry_out(committer, lambda transaction: add_run(transaction, 1)) is None
+    foreign = open_writer(directories.database)
+    foreign.execute("BEGIN IMMEDIATE")
+    directories.log.unlink()
+    assert "nothing was changed" in str(await carry_out(committer, lambda transaction: add_run(transaction, 2)))
+    foreign.execute("ROLLBACK")
+    assert "start rund again" in str(await carry_out(committer, lambda transaction: add_run(transaction, 3)))
+    assert not directories.log.exists(), "none is made in its place"
+    foreign.close()
 
 
 @pytest.mark.parametrize("name", ["rund.db", "rund.db-wal"])

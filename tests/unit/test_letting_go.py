@@ -51,17 +51,17 @@ def test_a_long_list_is_emptied_while_it_is_let_go() -> None:
 
 @given(VALUES, st.data())
 def test_what_somebody_else_has_is_left_as_it_is(value: Any, data: st.DataObject) -> None:
+    values = [copy.deepcopy(value)]  # Hypothesis keeps what it has drawn
     inside: list[Any] = []
-    left = [value]
+    left = list(values)
     while left:
         each = left.pop()
         inside.append(each)
         left.extend(each.values() if isinstance(each, dict) else each if isinstance(each, list) else [])
-    kept = data.draw(st.sampled_from(inside))
+    kept = inside[data.draw(st.integers(0, len(inside) - 1))]
     before = copy.deepcopy(kept)
     inside.clear()
-    values = [value]
-    del value
+    del each
     for _ in let_go(values):
         pass
     assert kept == before

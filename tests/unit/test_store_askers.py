@@ -10,7 +10,7 @@ from rund.store.askers import Turns, Use
 
 
 def used(seconds: float, at: float = 0.0) -> Use:
-    use = Use()
+    use = Use(at)
     use.add(seconds, at)
     return use
 
@@ -21,36 +21,40 @@ def test_who_has_used_least_goes_first_and_the_daemon_before_all() -> None:
     for number in range(3):
         turns.add(heavy, f"heavy {number}")
     turns.add(light, "light")
-    turns.add(Use(), "new")
+    turns.add(Use(0.0), "new")
     turns.add(None, "own")
-    assert [turns.take(1.0) for _ in range(6)] == ["own", "new", "light", "heavy 0", "heavy 1", "heavy 2"]
+    assert [turns.take() for _ in range(6)] == ["own", "new", "light", "heavy 0", "heavy 1", "heavy 2"]
     with pytest.raises(IndexError):
-        turns.take(1.0)
+        turns.take()
 
 
 def test_what_was_used_long_ago_counts_little() -> None:
     turns: Turns[str] = Turns()
     turns.add(used(1.0, at=10.0), "lately")
     turns.add(used(100.0, at=0.0), "much, ten seconds ago")
-    assert turns.take(10.0) == "much, ten seconds ago"
-    assert used(1.0, at=10.0).lately(11.0) == pytest.approx(0.5)
+    assert turns.take() == "much, ten seconds ago"
+    assert used(1.0, at=1.0).rank - used(1.0, at=0.0).rank == pytest.approx(1.0), "a second halves it"
 
 
 def test_what_is_used_adds_up() -> None:
     use = used(1.0, at=0.0)
     use.add(1.0, at=1.0)
-    assert use.lately(1.0) == pytest.approx(1.5)
+    assert use.rank == pytest.approx(used(1.525, at=1.0 + 1e-12).rank, abs=0.1)
+    assert use.rank > used(1.0, at=1.0).rank
 
 
-def test_who_waits_has_a_turn_however_many_others_come() -> None:
+@pytest.mark.parametrize("fresh", [False, True])
+def test_who_waits_has_a_turn_however_many_others_come(fresh: bool) -> None:
     turns: Turns[str] = Turns()
     turns.add(used(8.0), "heavy")
-    other = used(0.0)
+    other = Use(0.0)
     now, taken = 0.0, []
     while "heavy" not in taken:
+        if fresh:  # each time one that was never there
+            other = Use(now)
         turns.add(other, "other")
         now += 0.1
-        taken.append(turns.take(now))
+        taken.append(turns.take())
         other.add(0.1, now)  # another client uses a reader all the time
         assert now < 60.0
     assert "other" in taken
@@ -58,13 +62,13 @@ def test_who_waits_has_a_turn_however_many_others_come() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.floats(0.0, 10.0))))
 def test_each_has_its_turn_once_and_those_of_one_asker_in_order(asked: list[tuple[int, float]]) -> None:
-    uses = [None, *(Use() for _ in range(4))]
+    uses = [None, *(Use(0.0) for _ in range(4))]
     turns: Turns[tuple[int, int]] = Turns()
     for number, (who, _) in enumerate(asked):
         turns.add(uses[who], (who, number))
     taken = []
     for now, (_, seconds) in enumerate(asked):
-        taken.append(turns.take(float(now)))
+        taken.append(turns.take())
         use = uses[taken[-1][0]]
         if use is not None:
             use.add(seconds, float(now))
