@@ -37,7 +37,7 @@ from rund.log import bound_log
 from rund.operations.source import Sources
 from rund.server.limits import ServerLimits
 from rund.server.listener import Listener
-from rund.server.serve import serve
+from rund.server.serve import open_server
 from rund.settings import Settings
 from rund.signals import StopSignals
 from rund.store.cleaning import clean_up, note_leftovers
@@ -144,10 +144,7 @@ async def _serve(
                 tasks.start_soon(executor.run)
                 tasks.start_soon(clean_up, store, halves)
                 tasks.start_soon(partial(back_up_daily, store, keep=settings.backups))
-                tasks.start_soon(
-                    door.serve,
-                    partial(serve, answerer=Dispatcher(context), limits=limits, is_closing=lambda: leaving.by_client),
-                )
+                tasks.start_soon(_serve_clients, door, Dispatcher(context), limits, leaving)
                 if manager.watchdog is not None:
                     tasks.start_soon(beat, manager.alive, manager.watchdog / 2, store, executor)
                 manager.ready(f"serves {settings.home} with {settings.slots} slots")
@@ -156,6 +153,11 @@ async def _serve(
                 _end_in_time()
                 _log.info("stopping; runs go on")
                 tasks.cancel_scope.cancel()
+
+
+async def _serve_clients(door: Door, dispatcher: Dispatcher, limits: ServerLimits, leaving: Leaving) -> None:
+    async with open_server(dispatcher, limits=limits, is_closing=lambda: leaving.by_client) as server:
+        await door.serve(server)
 
 
 def _use_one_arena() -> None:

@@ -6,11 +6,10 @@ import contextlib
 import logging
 import math
 import os
-import socket
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import anyio
 
@@ -18,6 +17,7 @@ from rund.errors import RundError, UnsupportedError
 from rund.operations.regular_file import read_start
 from rund.server.folder_watch import FolderWatch
 from rund.server.listener import Listener, listen, remove
+from rund.server.serve import Server
 
 # A runtime folder goes with the user's last session, and a daemon that outlives it must be found again.
 _LOOK: Final = 5.0  # seconds between looks while something is amiss, or the system gives no watch
@@ -37,7 +37,7 @@ class Door:
         self._note = note
         self._inherited = inherited
         self._home = _identity(note.parent)
-        self._noted = -math.inf  # when the note was last there, by the loop's clock
+        self._missed = math.inf  # since when the note has not been there, by the loop's clock
         self._listener: Listener
 
     @contextlib.contextmanager
@@ -52,25 +52,35 @@ class Door:
                 remove(self._path, self._listener)
             self._listener.close()
 
-    async def serve(self, serve_clients: Callable[[socket.socket], Coroutine[Any, Any, None]]) -> None:
-        """Serve clients until cancelled, also those that come after the socket or its note was removed.
+    async def serve(self, server: Server) -> None:
+        """Let clients in until cancelled, also those that come after the socket or its note was removed.
 
         Raises `UnsupportedError` when the home is gone: another daemon may serve what comes in its place.
         """
         watch = FolderWatch((self._path, self._note), _LOOK)
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(serve_clients, self._listener)
-                while True:
-                    watch.renew()
-                    self._check_home()
-                    if self._gone() and self._open_again():
-                        tasks.start_soon(serve_clients, self._listener)
-                        await anyio.sleep(_PAUSE)
-                    else:
-                        await watch.changed(math.inf if self._is_found() else _LOOK)
+            while True:
+                async with anyio.create_task_group() as accepting:
+                    accepting.start_soon(server.accept, self._listener)
+                    opened = await self._opened_again(watch)
+                    accepting.cancel_scope.cancel()
+                with contextlib.closing(self._listener) as gone:
+                    server.accept_last(gone)
+                    self._listener = opened
+                _log.warning("the socket was gone: it is at %s again", self._path)
+                await anyio.sleep(_PAUSE)
         finally:
             watch.close()
+
+    async def _opened_again(self, watch: FolderWatch) -> Listener:
+        """Wait until the socket is gone and is there again; answers the new one."""
+        while True:
+            watch.renew()
+            self._check_home()
+            opened = self._open_again() if self._gone() else None
+            if opened is not None:
+                return opened
+            await watch.changed(math.inf if self._is_found() else _LOOK)
 
     def _is_found(self) -> bool:
         """Whether clients find the socket; where the note has been gone for a while, it is written again.
@@ -80,9 +90,14 @@ class Door:
         if self._gone():
             return False
         if self._note.exists():
-            self._noted = anyio.current_time()
-        elif anyio.current_time() >= self._noted + _LOOK:
-            self._write_note()
+            self._missed = math.inf
+            return True
+        now = anyio.current_time()
+        self._missed = min(self._missed, now)
+        if now < self._missed + _LOOK:
+            return False
+        self._missed = now  # what fails is tried again after as long: that it was tried wakes the watch
+        self._write_note()
         return self._note.exists()
 
     def _check_home(self) -> None:
@@ -95,15 +110,14 @@ class Door:
     def _gone(self) -> bool:
         return _identity(self._path) != self._listener.file
 
-    def _open_again(self) -> bool:
+    def _open_again(self) -> Listener | None:
         try:
-            self._listener = listen(self._path)
+            opened = listen(self._path)
         except RundError as error:
             _log.warning("the socket is gone, and cannot be made again: %s", error.message)
-            return False
+            return None
         self._write_note()
-        _log.warning("the socket was gone: it is at %s again", self._path)
-        return True
+        return opened
 
     def _write_note(self) -> None:
         """Replace the note in one step; a disk too full for it hinders no start, for the path is what it was."""
@@ -113,13 +127,17 @@ class Door:
                 return
         except OSError:
             pass  # there is none yet
+        passing = None
         try:
-            descriptor, name = tempfile.mkstemp(dir=self._note.parent, prefix=f".{self._note.name}-")
+            descriptor, passing = tempfile.mkstemp(dir=self._note.parent, prefix=f".{self._note.name}-")
             with os.fdopen(descriptor, "wb") as file:
                 file.write(note)
-            Path(name).rename(self._note)
+            Path(passing).rename(self._note)
         except OSError as error:
             _log.warning("%s cannot be written: %s", self._note, error.strerror)
+            if passing is not None:
+                with contextlib.suppress(OSError):
+                    Path(passing).unlink()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -1,11 +1,9 @@
-"""A daemon that cannot serve tells so to the clients that wait at the socket that systemd handed over.
-
-Otherwise they would wait for ever, and systemd would start the daemon for them again and again.
-"""
+"""Who cannot be served is told why: otherwise it would wait for ever, or try again and again."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 from typing import Final
 
@@ -14,16 +12,28 @@ from rund.protocol.encoding import encode_notification
 
 _MOST: Final = 4096  # more than may wait at a socket, so that no flood holds up the end
 
+_log = logging.getLogger(__name__)
+
+
+def turn_away(client: socket.socket, error: RundError) -> None:
+    """Tell ``error`` to ``client``, if it can be told at once, and close the connection."""
+    with contextlib.closing(client):
+        client.settimeout(0)
+        try:
+            client.send(encode_notification("error", [error_text(error)]))
+        except OSError:
+            _log.debug("a client that was turned away could not be told")
+
 
 def turn_all_away(listener: socket.socket, error: RundError) -> int:
     """Tell ``error`` to all clients that wait now, and close their connections; answers how many there were.
 
-    At a listener that is closed nobody waits.
+    A daemon that cannot serve does so at the socket that systemd handed over: systemd would start it for them again
+    and again.  At a listener that is closed nobody waits.
     """
     if listener.fileno() < 0:
         return 0
     listener.settimeout(0)
-    farewell = encode_notification("error", [error_text(error)])
     for turned in range(_MOST):
         try:
             client, _ = listener.accept()
@@ -31,7 +41,5 @@ def turn_all_away(listener: socket.socket, error: RundError) -> int:
             continue
         except OSError:  # nobody waits
             return turned
-        with client, contextlib.suppress(OSError):  # it may be gone
-            client.settimeout(0)
-            client.send(farewell)
+        turn_away(client, error)
     return _MOST

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,29 @@ def test_a_daemon_that_was_stopped_starts_on_a_full_disk_and_answers(machine: Ma
     machine.start()
     assert machine.ctl("logs", done, check=True).stdout == "1\n"
     assert machine.ctl("delete", done, check=True).returncode == 0
+
+
+def test_the_socket_s_note_without_room_is_tried_now_and_then_and_leaves_nothing(machine: Machine, disk: Disk) -> None:
+    machine.start()
+    note = disk.root / "socket"
+
+    def failures() -> list[str]:
+        lines = (machine.folder / "rund.log").read_text().splitlines()
+        return [line for line in lines if "/socket cannot be written: No space left" in line]
+
+    def failed_twice() -> bool:
+        if note.exists():  # it found room yet
+            note.unlink()
+            disk.fill()
+        return len(failures()) > 1
+
+    wait_until(failed_twice)
+    wait_until(lambda: not list(disk.root.glob(".socket-*")))
+    disk.free()
+    wait_until(note.exists)
+    first, second = (datetime.fromisoformat(line[:23]) for line in failures()[:2])
+    assert (second - first).total_seconds() > 4
+    assert machine.ctl("status", "--no-start").returncode == 0
 
 
 def test_a_first_start_on_a_full_disk_is_refused_in_one_line_or_works(machine: Machine, disk: Disk) -> None:

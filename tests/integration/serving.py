@@ -29,7 +29,7 @@ from rund.protocol import (
 )
 from rund.server.limits import ServerLimits
 from rund.server.listener import listen
-from rund.server.serve import serve
+from rund.server.serve import open_server
 from rund.store.askers import asker
 
 PATIENCE = 60.0  # seconds until a test gives up
@@ -192,7 +192,8 @@ def serving(path: Path, **limits: Any) -> Iterator[Served]:
 
 
 async def _serve(listener: socket.socket, answerer: SmallAnswerer, limits: ServerLimits) -> None:
-    await serve(listener, answerer, limits=limits)
+    async with open_server(answerer, limits=limits) as server:
+        await server.accept(listener)
 
 
 class Client:

@@ -19,12 +19,17 @@ sys.path.insert(0, sys.argv[2])
 from tests.integration.serving import SmallAnswerer
 from rund.server.limits import ServerLimits
 from rund.server.listener import listen
-from rund.server.serve import serve
+from rund.server.serve import open_server
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))
 listener = listen(Path(sys.argv[1]))
 print("ready", flush=True)
-anyio.run(lambda: serve(listener, SmallAnswerer(), limits=ServerLimits()))
+
+async def serve():
+    async with open_server(SmallAnswerer(), limits=ServerLimits()) as server:
+        await server.accept(listener)
+
+anyio.run(serve)
 """
 
 
