@@ -36,6 +36,9 @@ def main() -> int:
     if not sys.platform.startswith("linux"):
         print(f"rund: runs on Linux 5.4 and later, not on {sys.platform}", file=sys.stderr)  # noqa: T201
         return 1
+    _open_streams()
+    # With one that takes the owner's own rights away, nothing that is made could be opened again.
+    os.umask(os.umask(0o077) & 0o077)
     # They need Linux.
     from rund import daemon, settings
     from rund.log import set_up_log
@@ -47,7 +50,7 @@ def main() -> int:
     given = take_environment(os.environ)
     listener = None
     set_up_log()
-    faulthandler.enable()  # a watchdog ends what hangs by SIGABRT: the log then shows where it hung
+    faulthandler.enable(2)  # a watchdog ends what hangs by SIGABRT: the log then shows where it hung
     try:
         listener = inherited_listener(given)
         found = settings.read_settings(os.environ)
@@ -67,6 +70,18 @@ def main() -> int:
     if listener is not None:
         turn_all_away(listener, refusal)
     return REFUSED if isinstance(refusal, _LASTING) else 1
+
+
+def _open_streams() -> None:
+    """Give a daemon that was started without standard streams some that lead nowhere.
+
+    Otherwise what it opens next would have their numbers, and the log would be written into that.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free: this one
 
 
 def _parser(found: Settings) -> argparse.ArgumentParser:

@@ -145,7 +145,7 @@ SETTINGS: Final = (
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """The settings that hold for a daemon started with ``environ``; raises `InvalidError`, naming file and setting."""
-    config = Path(platformdirs.user_config_dir(APPLICATION)) / "config.toml"
+    config = _user_folder(platformdirs.user_config_dir) / "config.toml"
     file = _read_config(config)
     home, home_origin = _home(environ)
     socket, socket_origin = _socket(environ, home)
@@ -165,7 +165,14 @@ def _home(environ: Mapping[str, str]) -> tuple[Path, str]:
         if not given.isprintable():
             raise InvalidError(f"RUND_HOME is {given!r}: give a path of printable UTF-8")
         return Path(given).absolute(), "RUND_HOME"
-    return Path(platformdirs.user_data_dir(APPLICATION)), "default"
+    return _user_folder(platformdirs.user_data_dir), "default"
+
+
+def _user_folder(find: Callable[[str], str]) -> Path:
+    try:
+        return Path(find(APPLICATION))
+    except RuntimeError:
+        raise InvalidError(f"user {os.getuid()} has no home folder here: set HOME to a folder") from None
 
 
 def _socket(environ: Mapping[str, str], home: Path) -> tuple[Path, str]:
@@ -173,8 +180,9 @@ def _socket(environ: Mapping[str, str], home: Path) -> tuple[Path, str]:
     if given:
         return Path(given).absolute(), "RUND_SOCKET"
     name = hashlib.blake2b(os.fsencode(home), digest_size=8).hexdigest()
-    runtime = environ.get("XDG_RUNTIME_DIR")
-    folder = Path(runtime) / "rund" if runtime else Path(f"/tmp/rund-{os.getuid()}")  # noqa: S108 - made with 0700
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    # A relative one is to be ignored: XDG Base Directory Specification.
+    folder = Path(runtime) / "rund" if runtime.startswith("/") else Path(f"/tmp/rund-{os.getuid()}")  # noqa: S108 - made with 0700
     return folder / f"{name}.sock", "default"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from runctl.environment import sent_environment
+from runctl.places import working_folder
 
 OUTPUT_PATIENCE = 60.0  # seconds that one request waits for output; then it is asked again
 
@@ -95,7 +96,7 @@ def run_params(operation: str | os.PathLike[str], options: RunOptions) -> dict[s
     return {
         "operation": os.fspath(operation),
         **_plain(given),
-        "cwd": os.fspath(given.get("cwd", Path.cwd())),
+        "cwd": _folder(given.get("cwd")),
         "env": client_environment() if env is None else dict(env),
     }
 
@@ -103,13 +104,16 @@ def run_params(operation: str | os.PathLike[str], options: RunOptions) -> dict[s
 def restart_params(run: str, options: RestartOptions) -> dict[str, Any]:
     """The params of ``restart``."""
     env = client_environment() if options.get("update_env") else None
-    cwd = os.fspath(options.get("cwd", Path.cwd()))
-    return {"run": run, **_plain(dict(options)), "cwd": cwd, "env": env}
+    return {"run": run, **_plain(dict(options)), "cwd": _folder(options.get("cwd")), "env": env}
 
 
 def list_params(options: ListOptions) -> dict[str, Any]:
     """The params of ``list``."""
     return _plain(dict(options))
+
+
+def _folder(given: str | os.PathLike[str] | None) -> str:
+    return working_folder() if given is None else os.fspath(given)
 
 
 def client_environment() -> dict[str, str | bytes]:

@@ -25,6 +25,8 @@ def main(given: Sequence[str] | None = None) -> int:
     """Run the command that the arguments name, and answer its exit status; raises nothing."""
     try:
         _open_streams()
+        # With one that takes the owner's own rights away, nothing that is made could be opened again.
+        os.umask(os.umask(0o077) & 0o077)
         from runctl.dispatch import dispatch
 
         _signal.signal(_INTERRUPT, _handler)

@@ -53,7 +53,7 @@ def launch(environ: Mapping[str, str], *, command: Sequence[str] = _COMMAND, pat
     _check_home(folder)
     deadline = time.monotonic() + patience
     try:
-        Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(Path(folder))
         lock = os.open(f"{folder}/start.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise NoDaemonError(f"the home {folder} cannot be used: {error.strerror}; see RUND_HOME") from None
@@ -61,6 +61,12 @@ def launch(environ: Mapping[str, str], *, command: Sequence[str] = _COMMAND, pat
         return _wait_for_lock(lock, environ, deadline) or _start(environ, folder, command, deadline)
     finally:
         os.close(lock)
+
+
+def _make(folder: Path) -> None:
+    """Make ``folder`` and those above it that are missing, for their owner alone whatever the umask is."""
+    for each in (*reversed(folder.parents), folder):
+        each.mkdir(mode=0o700, exist_ok=True)
 
 
 def _check_home(folder: str) -> None:

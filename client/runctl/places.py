@@ -32,20 +32,35 @@ def home(environ: Mapping[str, str]) -> str:
 
 def absolute(path: str) -> str:
     """``path`` as `pathlib.Path.absolute` gives it: ``..`` stays.  Importing pathlib would cost the start."""
-    whole = path if path.startswith("/") else f"{os.getcwd()}/{path}"  # noqa: PTH109 - see above
+    whole = path if path.startswith("/") else f"{working_folder()}/{path}"
     return "/" + "/".join(part for part in whole.split("/") if part not in ("", "."))
+
+
+def working_folder() -> str:
+    """Where the person stands; raises `InvalidError` if that was removed."""
+    try:
+        return os.getcwd()  # noqa: PTH109 - pathlib would cost the start
+    except FileNotFoundError:
+        raise InvalidError("the folder that you are in was removed: change to one that is there") from None
 
 
 def _data_folder(environ: Mapping[str, str]) -> str:
     data = environ.get("XDG_DATA_HOME", "")
-    if data.startswith("/"):  # a relative one is to be ignored: XDG Base Directory Specification
-        return data
-    folder = environ.get("HOME", "")
-    if not folder.startswith("/"):
-        import pwd
+    # A relative one is to be ignored, here and below: XDG Base Directory Specification.
+    return data if data.startswith("/") else f"{user_folder(environ)}/.local/share"
 
-        folder = pwd.getpwuid(os.getuid()).pw_dir
-    return f"{folder}/.local/share"
+
+def user_folder(environ: Mapping[str, str]) -> str:
+    """The user's own folder; raises `InvalidError` where neither ``$HOME`` nor the system's list of users tells it."""
+    folder = environ.get("HOME", "")
+    if folder.startswith("/"):
+        return folder
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        raise InvalidError(f"user {os.getuid()} has no home folder here: set HOME to a folder") from None
 
 
 def sockets(environ: Mapping[str, str]) -> Iterator[str]:
@@ -63,7 +78,14 @@ def home_sockets(environ: Mapping[str, str]) -> Iterator[str]:
     written = _written_socket(folder)
     if written is not None:
         yield written
-    yield default_socket(folder, environ)
+    default = default_socket(folder, environ)
+    if default != written:
+        yield default
+
+
+def is_certain(path: str, environ: Mapping[str, str]) -> bool:
+    """Whether the daemon that ``environ`` means must answer at ``path``, which is not only told by a note."""
+    return bool(environ.get("RUND_SOCKET")) or path == default_socket(home(environ), environ)
 
 
 def _written_socket(folder: str) -> str | None:
@@ -93,5 +115,5 @@ def default_socket(folder: str, environ: Mapping[str, str]) -> str:
     import hashlib
 
     name = hashlib.blake2b(os.fsencode(folder), digest_size=8).hexdigest()
-    runtime = environ.get("XDG_RUNTIME_DIR")
-    return f"{runtime}/rund/{name}.sock" if runtime else f"/tmp/rund-{os.getuid()}/{name}.sock"  # noqa: S108 - made 0700
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    return f"{runtime}/rund/{name}.sock" if runtime.startswith("/") else f"/tmp/rund-{os.getuid()}/{name}.sock"  # noqa: S108 - made 0700

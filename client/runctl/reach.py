@@ -48,7 +48,7 @@ def _started(environ: Mapping[str, str], *, allowed: bool) -> Connection:
 def connect(environ: Mapping[str, str], notice: Callable[[str], None] | None = None) -> Connection | None:
     """A connection to the daemon that ``environ`` means; None if none answers.
 
-    Where ``RUND_HOME`` is set, the daemon is told and refuses if its home is another.
+    It is told the home that is meant, and refuses if its own is another; unless ``RUND_SOCKET`` alone says which it is.
     """
     for path in places.sockets(environ):
         try:
@@ -56,15 +56,15 @@ def connect(environ: Mapping[str, str], notice: Callable[[str], None] | None = N
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
             continue  # not there, or left by a daemon that is gone
         except OSError as error:
-            if _is_too_long(error) and not environ.get("RUND_SOCKET"):
-                continue  # what stands in the note is no daemon's
+            if not places.is_certain(path, environ):
+                continue  # what stands in the note is no daemon's, or of another user's home that this is a copy of
             raise NoDaemonError(f"the socket {path} cannot be used: {_words(error)}") from None
         try:
             return _greeted(Connection(stream, path, notice), environ)
         except InvalidError:
             if environ.get("RUND_SOCKET"):
                 raise
-            # It was found through a home that is a copy of its own: that one's daemon is another.
+            # It was found through a home that is a copy of its own: the daemon of that one is another.
         except DaemonEndedError:
             continue  # it took the connection along as it ended
     return None
@@ -82,7 +82,7 @@ def _is_too_long(error: OSError) -> bool:
 
 
 def _greeted(connection: Connection, environ: Mapping[str, str]) -> Connection:
-    """``connection``, on which nothing is asked of a daemon with another home than ``RUND_HOME``."""
+    """``connection``, on which nothing is asked of a daemon with another home than the one that is meant."""
     hello = greeting(environ)
     if hello is not None:
         try:
@@ -98,7 +98,7 @@ def greeting(environ: Mapping[str, str]) -> dict[str, int | str] | None:
 
     It is not sent along with the first request: that would be carried out, whatever the ``hello`` is answered.
     """
-    if not environ.get("RUND_HOME"):
+    if environ.get("RUND_SOCKET") and not environ.get("RUND_HOME"):
         return None
     from rund.api import PROTOCOL
 

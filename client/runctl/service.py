@@ -31,12 +31,12 @@ _LAST_WORDS: Final = 10.0  # seconds until one that is to be stopped must
 def wanted(environ: Mapping[str, str], manager: UserManager) -> Installation:
     """What the units are to serve for a client with ``environ``: the home and the socket that it would look for."""
     home = places.home(environ)
-    given = environ.get("RUND_SOCKET")
+    given, config = environ.get("RUND_SOCKET"), environ.get("XDG_CONFIG_HOME", "")
     return Installation(
         python=sys.executable,
         home=home,
         socket=places.absolute(given) if given else places.default_socket(home, {"XDG_RUNTIME_DIR": manager.runtime}),
-        config=environ.get("XDG_CONFIG_HOME") or None,
+        config=config if config.startswith("/") else None,
     )
 
 

@@ -8,8 +8,9 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from runctl.places import user_folder
 from runctl.service_units import SOCKET, UNITS, Installed, read
-from rund.errors import InternalError, UnsupportedError
+from rund.errors import InternalError, InvalidError, UnsupportedError
 
 TYPE_CHECKING = False  # typing's own costs the start; checkers know the name
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ class UserManager:
     """``systemctl --user`` for the user of ``environ``."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
-        self._environ = {**environ, "XDG_RUNTIME_DIR": runtime}
+        runtime = environ.get("XDG_RUNTIME_DIR", "")
+        own = runtime if runtime.startswith("/") else f"/run/user/{os.getuid()}"
+        self._environ = {**environ, "XDG_RUNTIME_DIR": own}
 
     @property
     def runtime(self) -> str:
@@ -58,7 +60,7 @@ class UserManager:
 
     def lingering(self) -> bool | None:
         """Whether the user's manager, and with it every run, outlives the last session; None if that cannot be told."""
-        name = pwd.getpwuid(os.getuid()).pw_name
+        name = _user_name()
         done = self._run("loginctl", "show-user", name, "--property=Linger", "--value")
         if done.returncode == 0 and done.stdout.strip() in ("yes", "no"):
             return done.stdout.strip() == "yes"
@@ -86,11 +88,10 @@ class UserManager:
 
 
 def unit_folder(environ: Mapping[str, str]) -> Path:
-    """The folder of the user's own units."""
+    """The folder of the user's own units; raises `InvalidError` where nothing tells the user's own folder."""
     config = environ.get("XDG_CONFIG_HOME", "")
     if not config.startswith("/"):  # a relative one is to be ignored: XDG Base Directory Specification
-        home = environ.get("HOME", "")
-        config = f"{home if home.startswith('/') else pwd.getpwuid(os.getuid()).pw_dir}/.config"
+        config = f"{user_folder(environ)}/.config"
     return Path(config, "systemd", "user")
 
 
@@ -98,14 +99,24 @@ def installed(environ: Mapping[str, str], unit: str = SOCKET) -> Installed | Non
     """What the unit that ``runctl service install`` put in place serves; None if it put none there."""
     try:
         return read((unit_folder(environ) / unit).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError):
+    except (OSError, UnicodeDecodeError, InvalidError):
         return None
 
 
 def strangers(environ: Mapping[str, str]) -> list[Path]:
     """Units of rund's names in the user's folder that somebody else put there."""
-    paths = [unit_folder(environ) / unit for unit in UNITS]
+    try:
+        paths = [unit_folder(environ) / unit for unit in UNITS]
+    except InvalidError:
+        return []
     return [path for path in paths if os.path.lexists(path) and installed(environ, path.name) is None]
+
+
+def _user_name() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # as in a container
+        return str(os.getuid())
 
 
 def _last_line(done: subprocess.CompletedProcess[str]) -> str:

@@ -61,7 +61,7 @@ class Starts:
         self._slots = slots
         self._most = most
         self._host = platform.node()
-        self._user = pwd.getpwuid(os.getuid()).pw_name
+        self._user = _user_name()
         self._boot_id = boot_id()
         self._hands = Worker("rund-folders")
         self.closing = False  # start nothing from now on
@@ -143,6 +143,13 @@ class Starts:
             except OSError as error:
                 outcomes[each.attempt.token] = _outcome(error)
         return outcomes
+
+
+def _user_name() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # as in a container: runs need no name
+        return str(os.getuid())
 
 
 def _outcome(error: OSError) -> Outcome:

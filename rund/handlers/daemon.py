@@ -12,6 +12,7 @@ from rund.handlers.context import Call, Context, Reply
 from rund.handlers.control import stop_runs
 from rund.store.reader import Reader
 from rund.store.transaction import Transaction
+from rund.threads import in_thread
 
 
 async def hello(context: Context, call: Call[HelloParams]) -> Reply:
@@ -22,7 +23,7 @@ async def hello(context: Context, call: Call[HelloParams]) -> Reply:
             f"protocol {params.protocol} is not spoken here: this is rund {rund.__version__} with protocol {PROTOCOL};"
             " update the older of the two"
         )
-    if params.home is not None and Path(params.home) != Path(context.home):
+    if params.home is not None and not await _is_home(params.home, context.home):
         raise InvalidError(
             f"home: this daemon's home is {context.home}, not {params.home}: unset RUND_SOCKET or RUND_HOME",
             field="home",
@@ -34,6 +35,18 @@ async def hello(context: Context, call: Call[HelloParams]) -> Reply:
         "pid": context.pid,
         "limits": context.limits,
     }
+
+
+async def _is_home(path: str, home: str) -> bool:
+    """Whether ``path`` leads to ``home``, be it by symbolic links."""
+    return Path(path) == Path(home) or await in_thread(_is_same_folder, path, home)
+
+
+def _is_same_folder(one: str, other: str) -> bool:
+    try:
+        return Path(one).samefile(other)
+    except (OSError, ValueError):  # it is not there; it holds a null byte
+        return False
 
 
 async def status(context: Context, _call: Call[StatusParams]) -> Reply:

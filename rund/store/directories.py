@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rund.errors import UnsupportedError
-from rund.private_folder import PRIVATE
+from rund.private_folder import PRIVATE, make_private_folder
 from rund.store.removal import remove_all, take
 
 __all__ = ["PRIVATE", "Directories", "log_left"]
@@ -52,7 +52,7 @@ class Directories:
 
         Raises `UnsupportedError` for a folder that holds other things: it is neither closed to others nor filled.
         """
-        self.home.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        make_private_folder(self.home)
         others = {path.name for path in self.home.iterdir()} - _BEFORE_THE_DATABASE - _BESIDE_THE_DATABASE
         if others and not self.database.exists():
             raise UnsupportedError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Mapping
@@ -57,6 +58,22 @@ def test_a_socket_that_is_left_over_does_not_hide_the_default_one(tmp_path: Path
     with fake_daemon(default) as daemon:
         daemon.answers["hello"] = {}
         reach(environ, start=False).close()
+
+
+def test_a_note_of_what_cannot_be_used_does_not_hide_the_default_one(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "socket").write_text(f"{tmp_path / 'loop' / 'socket'}\n")
+    environ = environ_of(tmp_path)
+    assert connect(environ) is None
+    default = Path(default_socket(str(tmp_path), environ))
+    default.parent.mkdir(parents=True)
+    with fake_daemon(default) as daemon:
+        daemon.answers["hello"] = {}
+        reach(environ, start=False).close()
+    shutil.rmtree(default.parent)
+    default.parent.symlink_to(default.parent)
+    with pytest.raises(NoDaemonError, match="cannot be used: Too many levels"):
+        connect(environ)
 
 
 def test_a_daemon_that_ends_while_it_is_greeted_is_none_that_answers(tmp_path: Path) -> None:

@@ -28,6 +28,9 @@ ENVIRONS = [
     {"HOME": "/home/ann", "RUND_HOME": "a/../runs"},
     {"HOME": "/home/ann", "RUND_HOME": ""},
     {"HOME": "/home/ann", "RUND_HOME": "/runs", "XDG_RUNTIME_DIR": "/run/user/1000"},
+    {"HOME": "/home/ann", "XDG_RUNTIME_DIR": "run"},
+    {"HOME": "ann"},
+    {"HOME": ""},
 ]
 
 

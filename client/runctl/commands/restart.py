@@ -15,10 +15,10 @@ from runctl.commands.run import (
     SLOTS,
     STAGE,
     client_environment,
-    working_folder,
 )
 from runctl.failures import UsageError
 from runctl.outcome import Asked, carry_on
+from runctl.places import working_folder
 from runctl.reach import reach_for
 from runctl.rows import split_rows
 

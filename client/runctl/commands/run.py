@@ -8,6 +8,7 @@ import sys
 from runctl.arguments import WHOLE, Arguments, Command, Option
 from runctl.environment import interpreter_folder, sent_environment
 from runctl.outcome import Asked, carry_on
+from runctl.places import working_folder
 from runctl.reach import reach_for
 from runctl.rows import split_rows
 
@@ -44,11 +45,6 @@ def run(arguments: Arguments) -> int:
             last = daemon.answer(before)["last"]
             answer = daemon.answer(made)
         return carry_on(arguments, daemon, answer, last)
-
-
-def working_folder() -> str:
-    """Where the person stands."""
-    return os.getcwd()  # noqa: PTH109 - pathlib would cost the start
 
 
 def client_environment() -> dict[str, str | bytes]:
