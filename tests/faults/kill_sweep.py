@@ -6,7 +6,7 @@ import logging
 import shutil
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -94,8 +94,10 @@ class Sweep:
             _log.warning("%s", self.wrong[-1])  # now, for a whole sweep takes long
         return bool(drive.daemons) and drive.daemons[0].was_killed()
 
-    def conclude(self) -> None:
+    def conclude(self, record: Callable[[str, object], None]) -> None:
         """Tell the counts, and fail if anything was wrong, or the kills did not come where they should."""
+        record("points", self.points)
+        record("violations", len(self.wrong))
         print(f"{self.points} points, {self.killed} daemons killed, {len(self.wrong)} violations")
         assert self.wrong == []
         # The last changes of a recording may not come to pass each time.

@@ -5,7 +5,6 @@ Longer, each time with others: ``RUND_FULL=1``.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -13,13 +12,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from runctl.client import Client
 
+from rund.api.params import METHODS
 from rund.errors import CODES, RundError
 from rund.protocol import encode_request
-from tests.faults.any_params import METHODS_TRIED, any_params
+from tests.faults.any_params import any_params
+from tests.faults.full_form import FULL
 from tests.integration.serving import Client as PlainClient
 from tests.process.conftest import DEADLINE, Machine
-
-FULL = bool(os.environ.get("RUND_FULL"))
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +39,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 
 @pytest.mark.timeout(3600 if FULL else 300)
-@pytest.mark.parametrize("method", METHODS_TRIED)
+@pytest.mark.parametrize("method", sorted(METHODS))
 def test_any_params_are_answered_or_refused_in_clear_words(machine: Machine, method: str) -> None:
     @settings(
         max_examples=1000 if FULL else 20,

@@ -1,6 +1,6 @@
 """Eight clients change and read one batch while its daemon is killed: what they see has one order.
 
-For a full minute: ``RUND_HISTORY_SECONDS=60 pytest tests/faults/test_batch_history.py``; other clients' choices come
+For a full minute: ``RUND_FULL=1``, or another time by ``RUND_HISTORY_SECONDS``; other clients' choices come
 with another ``RUND_HISTORY_SEED``.
 """
 
@@ -24,11 +24,12 @@ from tests.faults.batch_history import (
     State,
     Trial,
 )
+from tests.faults.full_form import FULL
 from tests.faults.linearizability import NotLinearizableError, linearize
 from tests.process.conftest import DEADLINE, Machine, wait_until
 
 CLIENTS = 8
-SECONDS = float(os.environ.get("RUND_HISTORY_SECONDS", "12"))
+SECONDS = float(os.environ.get("RUND_HISTORY_SECONDS", "60" if FULL else "12"))
 SEED = int(os.environ.get("RUND_HISTORY_SEED", "1"))
 LIFE = 2.5  # seconds of a daemon
 VALUES = (1, 2)

@@ -1,4 +1,4 @@
-"""Damaged rows: the run is set aside and named, and can be stopped, deleted and purged; its batch and the rest go on."""
+"""Damaged rows and records: the run is set aside and named, and can be stopped, deleted and purged; its batch and the rest go on."""
 
 from __future__ import annotations
 
@@ -141,6 +141,26 @@ def test_lost_contents_and_a_lost_batch_hinder_no_other(machine: Machine) -> Non
     assert "damaged" in refused.stderr
     machine.ctl("delete", batch["run"]["id"], "--with-trials", check=True)
     machine.ctl("purge", "-y", check=True)
+
+
+def test_a_damaged_record_of_a_trial_is_told_and_hinders_no_other(machine: Machine) -> None:
+    machine.start(RUND_SLOTS="3")
+    machine.script("wait.py", WAIT.format(go=machine.folder / "go"))
+    runs = [machine.json("run", "-d", "wait.py", f"x={at}")["run"]["id"] for at in range(3)]
+    wait_until(lambda: all(machine.ctl("logs", run_id).stdout == "up\n" for run_id in runs))
+    machine.kill()
+    (machine.folder / "go").touch()
+    wait_until(lambda: not machine.processes())  # their shims have recorded the ends
+    end, start, _ = (machine.home / "attempts" / run_id[:2] / f"{run_id}-1" for run_id in runs)
+    for record in (end / "exit", start / "started"):
+        record.write_bytes(record.read_bytes().replace(b"{", b"?", 1))
+    machine.start(RUND_SLOTS="3")
+    machine.ctl("wait", *runs)
+    told = [[shown(machine, run_id)[name] for name in ("status", "reason", "attempts")] for run_id in runs]
+    # Its end is known all the same where only the record of the start is damaged.
+    assert told == [["error", "lost: its records are damaged", 1], ["completed", None, 1], ["completed", None, 1]]
+    assert machine.ctl("restart", runs[0]).returncode == 0
+    assert (shown(machine, runs[0])["status"], shown(machine, runs[0])["attempts"]) == ("completed", 2)
 
 
 def test_garbage_that_is_none_of_ours_is_left(machine: Machine) -> None:

@@ -20,6 +20,7 @@ from runctl.client import Client
 
 from rund.cli import REFUSED
 from rund.errors import FullError, InternalError
+from tests.faults.full_form import FULL
 from tests.faults.kill_points import require_strace
 from tests.process.conftest import BIN, DEADLINE, Machine, wait_until
 
@@ -78,7 +79,7 @@ REDUCED = [
 
 def sweep() -> list[Fault]:
     """All faults that are tried."""
-    if os.environ.get("RUND_FULL") != "1":
+    if not FULL:
         return REDUCED
     return [
         Fault(name, error, first, calls)
@@ -108,8 +109,11 @@ class Asker:
 
 
 @pytest.mark.parametrize("fault", sweep(), ids=lambda fault: "-".join(map(str, fault)))
-def test_whatever_call_fails_nothing_acknowledged_is_lost_and_work_goes_on(machine: Machine, fault: Fault) -> None:
+def test_whatever_call_fails_nothing_acknowledged_is_lost_and_work_goes_on(
+    machine: Machine, fault: Fault, record_property: Callable[[str, object], None]
+) -> None:
     require_strace()
+    record_property("points", 1)
     ran = machine.folder / "ran"
     ran.mkdir()
     machine.script("ran.sh", RAN.format(folder=ran)).chmod(0o755)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 from collections.abc import Iterator
 from datetime import datetime
@@ -93,6 +94,30 @@ def test_a_purge_makes_room_on_a_full_disk_and_work_goes_on_by_itself(machine: M
     assert disk.free_bytes() > 2 * MIB
     wait_until(lambda: machine.json("status")["fault"] is None)
     assert machine.ctl("run", "echo.py", check=True).stdout == "1\n"
+
+
+def test_a_trial_whose_output_fills_the_disk_has_its_true_end_and_all_goes_on_when_it_is_purged(
+    machine: Machine, disk: Disk
+) -> None:
+    machine.start()
+    machine.script(
+        "floods.py",
+        "import os\ntry:\n    while True:\n        os.write(1, b'x' * 4096)\n"
+        "except OSError as error:\n    raise SystemExit(error.errno)\n",
+    )
+    run = machine.json("run", "-d", "floods.py")["run"]["id"]
+    machine.ctl("wait", run)
+    found = machine.json("show", run)["run"]
+    assert (found["status"], found["reason"], found["attempts"]) == ("error", f"exit {errno.ENOSPC}", 1)
+    assert len(machine.ctl("logs", run, check=True).stdout) > 5 * MIB
+    wait_until(lambda: "full" in machine.ctl("run", "-d", "echo.py").stderr)
+    machine.kill()
+    machine.start()
+    assert machine.json("show", run)["run"]["reason"] == found["reason"]
+    machine.ctl("delete", run, check=True)
+    machine.ctl("purge", "-y", check=True)
+    wait_until(lambda: machine.json("status")["fault"] is None)
+    assert machine.ctl("run", "echo.py", "x=5", check=True).stdout == "5\n"
 
 
 def test_a_daemon_that_was_stopped_starts_on_a_full_disk_and_answers(machine: Machine, disk: Disk) -> None:

@@ -1,6 +1,6 @@
 """Fuzzing: the inputs that are kept are tried always; a short search for new ones, where atheris is installed.
 
-Longer: ``RUND_FUZZ_RUNS=1000000``.
+Longer: ``RUND_FULL=1``, or as many inputs as ``RUND_FUZZ_RUNS`` says.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.full_form import FULL
 from tests.faults.fuzz_targets import TARGETS
 
 CORPUS = Path(__file__).parent / "corpus"
-RUNS = int(os.environ.get("RUND_FUZZ_RUNS", "4000"))
+SHORT = 4000
+RUNS = int(os.environ.get("RUND_FUZZ_RUNS", 500_000 if FULL else SHORT))
 HAS_ATHERIS = importlib.util.find_spec("atheris") is not None
 
 
@@ -28,6 +30,7 @@ def test_inputs_that_are_kept_break_no_rule(name: str) -> None:
         TARGETS[name](path.read_bytes())
 
 
+@pytest.mark.timeout(300 if RUNS <= SHORT else 14_400)
 @pytest.mark.skipif(
     not HAS_ATHERIS and (os.environ.get("CI") != "true" or sys.version_info >= (3, 14)),
     reason="atheris is not installed: pip install '.[fuzz]'",

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from rund.executor.facts import read_facts
+from tests.faults.full_form import FULL
 from tests.process.conftest import BIN, DEADLINE, Machine, wait_until
 
 MIB = 2**20
-FULL = os.environ.get("RUND_FULL") == "1"
 SIZES = [pytest.param(64 * MIB, 2 * MIB, id="64 MiB"), *([pytest.param(3072 * MIB, None, id="3 GiB")] if FULL else [])]
 
 # The n-th block of 1 MiB is n, 4 bytes wide, again and again: any four aligned bytes tell where they stood.

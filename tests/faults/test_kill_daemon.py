@@ -1,8 +1,8 @@
 """The daemon killed at every system call that changes something, and the next one at a call of its recovery.
 
-``RUND_KILL_POINTS=all pytest -n 2 -rP tests/faults/test_kill_daemon.py`` takes every call of every scenario (with
-``--log-cli-level WARNING`` instead of ``-n 2`` it tells what it finds at once).  Without it a sample is taken, the same
-each time unless RUND_KILL_SEED says otherwise.  After the kills the scenario is
+``RUND_KILL_POINTS=all`` (or ``RUND_FULL=1``) takes every call of every scenario; with ``--log-cli-level WARNING`` instead
+of ``-n 2`` it tells what it finds at once.  Without it a sample is taken, the same each time unless RUND_KILL_SEED says
+otherwise.  After the kills the scenario is
 carried through by the next daemons, and must come to what it comes to undisturbed; what is checked besides, says
 `tests.faults.kill_checks`.
 """
@@ -11,19 +11,21 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 import pytest
 
 from tests.faults.changing_calls import SUPPORTED
+from tests.faults.full_form import FULL
 from tests.faults.kill_scenarios import SCENARIOS
 from tests.faults.kill_sweep import Sweep, world_fixture  # noqa: F401 - pytest finds the fixture here
 from tests.faults.kill_world import Kill, World
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="system calls are known by their numbers on x86-64")
 
-WHOLE: Final = os.environ.get("RUND_KILL_POINTS") == "all"
+WHOLE: Final = FULL or os.environ.get("RUND_KILL_POINTS") == "all"
 SHARDS: Final = 4 if WHOLE else 1
 SAMPLE: Final = 10  # points of each scenario
 SEED: Final = os.environ.get("RUND_KILL_SEED", "1")
@@ -45,7 +47,7 @@ def sample(calls: list[str], draw: random.Random, size: int) -> list[int]:
 @pytest.mark.parametrize("name", SCENARIOS)
 @pytest.mark.timeout(14_400 if WHOLE else 600)
 def test_a_daemon_killed_at_any_change_leaves_nothing_lost_and_nothing_done_twice(
-    world: World, name: str, shard: int
+    world: World, name: str, shard: int, record_property: Callable[[str, object], None]
 ) -> None:
     sweep = Sweep(world, SCENARIOS[name])
     draw = random.Random(f"{SEED} {name} {shard}")
@@ -57,13 +59,15 @@ def test_a_daemon_killed_at_any_change_leaves_nothing_lost_and_nothing_done_twic
         if not sweep.survive(first, *again, call=sweep.calls[point - 1]) and not WHOLE:
             sooner = -(-2 * point // 3)
             sweep.survive(replace(first, at=sooner), *again, call=sweep.calls[sooner - 1])
-    sweep.conclude()
+    sweep.conclude(record_property)
 
 
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("name", SCENARIOS)
 @pytest.mark.timeout(14_400 if WHOLE else 600)
-def test_a_recovery_killed_at_any_change_can_be_repeated(world: World, name: str, part: float) -> None:
+def test_a_recovery_killed_at_any_change_can_be_repeated(
+    world: World, name: str, part: float, record_property: Callable[[str, object], None]
+) -> None:
     sweep = Sweep(world, SCENARIOS[name])
     draw = random.Random(f"{SEED} {name} {part}")
     first = Kill(at=int(part * len(sweep.calls)), since=sweep.killing.since)
@@ -71,4 +75,4 @@ def test_a_recovery_killed_at_any_change_can_be_repeated(world: World, name: str
     calls = calls[: calls.index("listen") + AFTER_RECOVERY]
     for point in range(1, len(calls) + 1) if WHOLE else sample(calls, draw, SAMPLE_OF_RECOVERY):
         sweep.survive(first, Kill(at=point), call=calls[point - 1])
-    sweep.conclude()
+    sweep.conclude(record_property)

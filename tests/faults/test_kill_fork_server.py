@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import anyio
@@ -47,7 +47,9 @@ def is_true(attempt: Submission, refused: dict[str, str]) -> bool:
     return isinstance(finding, Ended) and (finding.reason, ran) == ("exit 3", 1)
 
 
-def test_whatever_call_a_fork_server_is_killed_at_each_attempt_runs_once_or_is_refused(attempts: Attempts) -> None:
+def test_whatever_call_a_fork_server_is_killed_at_each_attempt_runs_once_or_is_refused(
+    attempts: Attempts, record_property: Callable[[str, object], None]
+) -> None:
     require_strace()
     trace = attempts.base / "trace"
     whole = [attempts.shell(SCRIPT) for _ in range(2)]
@@ -63,5 +65,8 @@ def test_whatever_call_a_fork_server_is_killed_at_each_attempt_runs_once_or_is_r
 
     with ThreadPoolExecutor(8) as threads:
         survived = list(threads.map(survive, cases))
-    assert [case for case in survived if not all(case[1])] == []
+    wrong = [case for case in survived if not all(case[1])]
+    record_property("points", len(points))
+    record_property("violations", len(wrong))
+    assert wrong == []
     assert any(refused for *_, refused in survived), "the sweep does not reach what it is to reach"

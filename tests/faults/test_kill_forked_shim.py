@@ -6,6 +6,7 @@ One scenario has several runs, which the shim takes one after the other.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -185,7 +186,11 @@ async def sweep(folder: Path, script: str, calls: list[str], add_run: AddRun) ->
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.timeout(600)
 def test_a_forked_shim_killed_at_any_change_has_a_true_end_or_is_lost_or_starts_anew(
-    script: str, tmp_path: Path, add_run: AddRun, monkeypatch: pytest.MonkeyPatch
+    script: str,
+    tmp_path: Path,
+    add_run: AddRun,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
 ) -> None:
     monkeypatch.setattr(shims, "IDLE", PATIENCE)  # however slow the machine is, the next run comes in time
     whole = Point(tmp_path / "whole", script, 0)
@@ -194,6 +199,7 @@ def test_a_forked_shim_killed_at_any_change_has_a_true_end_or_is_lost_or_starts_
     assert {(run.status, run.reason) for run in runs} == {TRUE_ENDS[script]}
     assert len({whole.shim(run) for run in runs}) == 1
     faults, kinds = anyio.run(sweep, tmp_path, script, whole.calls, add_run)
-    print(f"{script}: {len(whole.calls)} points, {len(faults)} violations")
+    record_property("points", len(whole.calls))
+    record_property("violations", len(faults))
     assert faults == []
     assert kinds == {"lost", "start 1", "start 2"}, "the sweep does not reach what it is to reach"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -39,7 +40,9 @@ def is_true(finding: Finding, ran: int) -> bool:
 
 
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS.keys())
-def test_what_is_concluded_of_a_shim_killed_at_any_call_is_true(attempts: Attempts, script: str) -> None:
+def test_what_is_concluded_of_a_shim_killed_at_any_call_is_true(
+    attempts: Attempts, script: str, record_property: Callable[[str, object], None]
+) -> None:
     require_strace()
     trace = attempts.base / "trace"
     whole = attempts.shell(script)
@@ -58,7 +61,10 @@ def test_what_is_concluded_of_a_shim_killed_at_any_call_is_true(attempts: Attemp
 
     with ThreadPoolExecutor(8) as threads:
         concluded = list(threads.map(conclude, cases))
-    assert [case for case in concluded if not is_true(*case[1:])] == []
+    wrong = [case for case in concluded if not is_true(*case[1:])]
+    record_property("points", len(points))
+    record_property("violations", len(wrong))
+    assert wrong == []
     kinds = {type(finding) for _, finding, _ in concluded}
     assert kinds == {Ended, NeverRan, Lost}, "the sweep does not reach what it is to reach"
 
@@ -70,6 +76,19 @@ def test_an_end_that_the_disk_does_not_take_is_written_when_it_does(attempts: At
     attempt = attempts.shell("echo ran; exit 3")
     assert run_shim(attempt, launcher=KillPoint(call, 1).launcher(inject=f"error={error}")) == 0
     assert is_true(found(attempt), runs(attempt))
+    assert isinstance(found(attempt), Ended)
+
+
+def test_a_flush_of_the_end_that_failed_is_made_again_only_after_writing_again(attempts: Attempts) -> None:
+    # For the kernel calls a second flush of the same bytes done, whether or not it is.
+    require_strace()
+    trace = attempts.base / "trace"
+    attempt = attempts.shell("exit 3")
+    launcher = ["strace", "-qq", "-o", str(trace), "-e", "trace=pwrite64,fsync", "-e", "inject=fsync:error=EIO:when=1"]
+    assert run_shim(attempt, launcher=launcher) == 0
+    calls = re.findall(r"^(pwrite64|fsync)\(.* = (?:(-1)|\d+)", trace.read_text(), re.MULTILINE)
+    at = calls.index(("fsync", "-1"))
+    assert calls[at - 1 :] == [("pwrite64", ""), ("fsync", "-1"), ("pwrite64", ""), ("fsync", ""), ("fsync", "")]
     assert isinstance(found(attempt), Ended)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import sys
@@ -16,11 +15,11 @@ from rund.store.directories import Directories
 from rund.store.examine import find_damage
 from rund.store.migrate import migrations
 from rund.store.store import prepare
+from tests.faults.full_form import FULL
 from tests.faults.kill_points import KillPoint, kill_points, require_strace, tracer
 from tests.integration.stores import SCHEMAS, content, make_home
-from tests.process.conftest import DEADLINE, Machine
+from tests.process.conftest import BIN, DEADLINE, Machine
 
-FULL = os.environ.get("RUND_FULL") == "1"
 POINTS = 10  # of each sweep, in the ordinary form
 # What a daemon does with its home before it serves; by itself, for a kill to be counted on one thread.
 PREPARE = """
@@ -76,8 +75,11 @@ def unlinks_and_folders(trace: Path, first: str) -> list[KillPoint]:
     return found
 
 
-def test_a_first_start_killed_anywhere_leaves_a_home(tmp_path: Path) -> None:
+def test_a_first_start_killed_anywhere_leaves_a_home(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     points = points_of(tmp_path / "traced", tmp_path / "calls")
+    record_property("points", len(points))
     killed = 0
     for number, point in enumerate(points):
         directories = Directories(tmp_path / str(number))
@@ -90,14 +92,16 @@ def test_a_first_start_killed_anywhere_leaves_a_home(tmp_path: Path) -> None:
         assert connection.execute("PRAGMA user_version").fetchone()[0] == len(migrations()), point
         connection.close()
     assert killed > len(points) / 2
-    print(f"{killed} kills")
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
-def test_a_migration_killed_anywhere_is_begun_again_or_was_whole(tmp_path: Path, schema: int) -> None:
+def test_a_migration_killed_anywhere_is_begun_again_or_was_whole(
+    tmp_path: Path, schema: int, record_property: Callable[[str, object], None]
+) -> None:
     make_home(tmp_path / "traced", schema)
     before = content(tmp_path / "traced" / "rund.db")
     points = points_of(tmp_path / "traced", tmp_path / "calls")
+    record_property("points", len(points))
     killed = 0
     for number, point in enumerate(points):
         directories = Directories(tmp_path / str(number))
@@ -112,10 +116,11 @@ def test_a_migration_killed_anywhere_is_begun_again_or_was_whole(tmp_path: Path,
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)], point
         connection.close()
     assert killed > len(points) / 2
-    print(f"{killed} kills")
 
 
-def test_a_restoring_killed_anywhere_is_told_and_begun_again(tmp_path: Path) -> None:
+def test_a_restoring_killed_anywhere_is_told_and_begun_again(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     make_home(tmp_path / "made", SCHEMAS[-1])
     (tmp_path / "made" / "rund.db").rename(tmp_path / "backup.db")
     backup = content(tmp_path / "backup.db")
@@ -129,6 +134,7 @@ def test_a_restoring_killed_anywhere_is_told_and_begun_again(tmp_path: Path) -> 
 
     damage(tmp_path / "traced")
     points = points_of(tmp_path / "traced", tmp_path / "calls", restoring)
+    record_property("points", len(points))
     killed = 0
     for number, point in enumerate(points):
         directories = damage(tmp_path / str(number))
@@ -141,7 +147,6 @@ def test_a_restoring_killed_anywhere_is_told_and_begun_again(tmp_path: Path) -> 
         assert damaged in kept, f"{point}: what was damaged is kept"
         assert not list((directories.home / "damaged").glob(".*")), "nothing half made is left"
     assert killed > len(points) / 2
-    print(f"{killed} kills")
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
@@ -152,3 +157,23 @@ def test_the_daemon_serves_what_an_earlier_version_left(machine: Machine, schema
     batch = next(run for run in machine.json("list", "-n", "100")["runs"] if run["operation"] == "echo.py+")
     assert machine.json("show", batch["id"])["run"]["trials"]
     assert machine.json("restore", "e8d20178")["runs"]
+
+
+def test_the_daemon_refuses_what_a_later_version_left_says_what_to_do_and_keeps_it(machine: Machine) -> None:
+    directories = Directories(machine.home)
+    directories.make()
+    prepare(directories)
+    connection = sqlite3.connect(directories.database)
+    connection.execute(f"PRAGMA user_version = {len(migrations()) + 1}")
+    connection.close()
+    before = directories.database.read_bytes()
+    refused = subprocess.run(
+        [BIN / "rund"], env=machine.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE
+    )
+    (line,) = refused.stderr.splitlines()
+    assert refused.returncode == 78
+    assert "was written by a later version of rund" in line
+    assert line.endswith("update rund")
+    asked = machine.ctl("list")
+    assert (asked.returncode, "update rund" in asked.stderr) == (3, True), asked.stderr
+    assert directories.database.read_bytes() == before

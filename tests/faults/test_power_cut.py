@@ -2,7 +2,7 @@
 
 The store is on an ext4 of its own, in an image.  At the call the daemon is killed and the image copied as it is: what
 was not flushed is not in it.  The next daemon has the copy, and another boot id.  `RUND_FULL=1` makes the sweep close,
-and shows that a flush left out is found.
+and shows that a flush left out is found, be it of a commit or of the record of a trial's end.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,14 @@ from runctl.client import Client
 from runctl.reach import connect
 
 from rund.executor.locks import BOOT_ID_FILE
+from tests.faults.broken_package import Break, broken_package
+from tests.faults.full_form import FULL
 from tests.faults.kill_points import KillPoint, require_strace
 from tests.faults.power_cut import RAN, STEPS, Check, acknowledged_steps, all_end_well
 from tests.faults.small_disk import Disk, held, make_image, mount_command, require
 from tests.process.conftest import BIN, DEADLINE, Machine, wait_until
 
 MIB = 1_048_576
-FULL = os.environ.get("RUND_FULL") == "1"
 AT_THE_END = KillPoint("mkdir", 1_000)
 # As many as the steps make in one thread; the next after the last: when all is done.
 CALLS = {
@@ -50,6 +52,8 @@ REDUCED = [
     KillPoint("fsync", 2),
     AT_THE_END,
 ]
+# Lives until it is told to end; what it leaves and waits for is on another disk than the store's.
+GATED = "#!/bin/sh\n: > '{folder}/begun'\nwhile [ ! -e '{folder}/go' ]; do sleep 0.05; done\nexit 3\n"
 # A daemon that leaves out the flush of its commits.
 SABOTAGED = """
 import rund.store.writing as writing
@@ -79,7 +83,10 @@ def points() -> list[KillPoint]:
 
 
 @pytest.mark.parametrize("point", points(), ids=lambda point: "-".join(map(str, point)))
-def test_every_acknowledged_change_outlives_a_power_cut(machine: Machine, point: KillPoint) -> None:
+def test_every_acknowledged_change_outlives_a_power_cut(
+    machine: Machine, point: KillPoint, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("points", 1)
     assert cut_and_look(machine, point, [BIN / "rund"]) == []
 
 
@@ -87,6 +94,44 @@ def test_every_acknowledged_change_outlives_a_power_cut(machine: Machine, point:
 def test_a_flush_that_is_left_out_is_found(machine: Machine) -> None:
     wrong = cut_and_look(machine, AT_THE_END, [sys.executable, "-c", SABOTAGED])
     assert [line for line in wrong if "lost" in line or "are missing" in line], wrong
+
+
+def test_an_end_that_came_while_no_daemon_ran_outlives_a_power_cut(machine: Machine) -> None:
+    assert end_alone_and_cut(machine) == ("error", "exit 3", 1)
+
+
+@pytest.mark.skipif(not FULL, reason="slow machines flush by themselves: only with RUND_FULL=1")
+def test_a_flush_of_an_end_that_is_left_out_is_found(machine: Machine) -> None:
+    flushes = ("os.fsync(self._exit)", "os.fsync(self.directory)")
+    breaks = [Break("executor/shim_records.py", flush, "pass") for flush in flushes]
+    machine.env["PYTHONPATH"] = str(broken_package(machine.folder / "broken", *breaks))
+    assert end_alone_and_cut(machine) == ("error", "lost: the machine restarted", 1)
+
+
+def end_alone_and_cut(machine: Machine) -> tuple[str, str, int]:
+    """Status, reason and attempts of a run that ended after its daemon was killed, just before the power was cut."""
+    require()
+    image, cut = machine.folder / "disk.img", machine.folder / "cut.img"
+    machine.home.mkdir(mode=0o700)
+    machine.env["RUND_SOCKET"] = str(machine.folder / "socket")
+    machine.script("gated.sh", GATED.format(folder=machine.project)).chmod(0o755)
+    make_image(image, size=24 * MIB)
+    with held(mounted(machine, image)) as holder:
+        machine.launcher = Disk(machine.home, holder).launcher
+        machine.start()
+        run = machine.json("run", "-d", "gated.sh")["run"]["id"]
+        wait_until((machine.project / "begun").exists)
+        machine.kill()
+        (machine.project / "go").touch()
+        wait_until(lambda: not machine.processes())  # its shim has recorded it
+        shutil.copyfile(image, cut)
+    with held(mounted(machine, cut)) as holder:
+        machine.launcher = Disk(machine.home, holder).launcher
+        machine.start()
+        machine.ctl("wait", run)
+        found = machine.json("show", run)["run"]
+        machine.close()
+    return found["status"], found["reason"], found["attempts"]
 
 
 def cut_and_look(machine: Machine, point: KillPoint, program: list[str | Path]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,11 @@ FLUSHES = 6  # of the three files, their two folders, and the folder of all copi
 
 
 @pytest.mark.parametrize("number", range(1, FLUSHES + 1))
-def test_a_copy_is_used_only_after_each_of_its_flushes_has_worked(tmp_path: Path, number: int) -> None:
+def test_a_copy_is_used_only_after_each_of_its_flushes_has_worked(
+    tmp_path: Path, number: int, record_property: Callable[[str, object], None]
+) -> None:
     require_strace()
+    record_property("points", 1)
     project, copies, trace = tmp_path / "project", tmp_path / "copies", tmp_path / "trace"
     for name in FILES:
         (project / name).parent.mkdir(parents=True, exist_ok=True)

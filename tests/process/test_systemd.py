@@ -117,6 +117,18 @@ def test_systemd_analyze_finds_nothing(service: Served) -> None:
         assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), paths
 
 
+def test_the_example_of_limits_is_one_that_systemd_takes(service: Served) -> None:
+    example = (ROOT / "systemd" / "rund.service.d" / "limits.conf.example").read_text("utf-8")
+    settings = re.findall(r"^#([A-Z]\w+=.*)$", example, re.MULTILINE)
+    assert len(settings) > 5
+    service.manager.systemctl("stop", "rund.socket", "rund.service")  # what is active keeps its slice
+    service.drop_in("limits", "[Service]\n" + "\n".join(settings) + "\n")
+    done = service.manager.run("systemd-analyze", "--user", "verify", str(service.manager.units / "rund.service"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    taken = {name: service.manager.show(name) for name in ("TasksMax", "Nice", "Slice", "CPUWeight")}
+    assert taken == {"TasksMax": "20000", "Nice": "10", "Slice": "background.slice", "CPUWeight": "50"}
+
+
 def types_of_sockets(service: Served, process: str) -> set[str]:
     """The types, as the kernel writes them, of the Unix sockets that a process has open."""
     opened = service.manager.run("ls", "-l", f"/proc/{process}/fd").stdout
@@ -155,6 +167,7 @@ def test_a_killed_daemon_is_started_again_and_takes_its_runs_back(service: Serve
         wait_for(lambda: service.manager.show("ActiveState") == "active", "it does not come back")
         assert service.manager.pid() not in (0, pid)
         assert int(service.manager.show("NRestarts")) == restarts
+    assert service.manager.show("StartLimitIntervalUSec") == "0", "without limit"
     ends_as_it_began(service, run_id, go)
 
 
