@@ -46,12 +46,15 @@ def test_a_database_that_is_moved_away_is_told_and_all_goes_on_when_it_is_back(m
     assert label(machine, run) == "before"
     assert machine.ctl("logs", run).stdout == "2\n"
     assert "is gone" in machine.ctl("status", check=True).stdout
-    gate.touch()  # it ends, and that cannot be written yet
+    gate.touch()
+    # It has ended, and that cannot be written yet.
+    wait_until(lambda: "what has happened cannot be written now" in (machine.folder / "rund.log").read_text())
     assert not database.exists()
     away.rename(database)
     machine.ctl("wait", live, check=True)
     machine.ctl("label", run, "after", check=True)
     assert machine.json("status")["fault"] is None
+    assert machine.json("status")["pid"] == machine.daemons[-1].pid, "it went on by itself"
     machine.kill()
     machine.start()
     assert label(machine, run) == "after"
