@@ -60,6 +60,7 @@ Finding = Alive | Ended | NeverRan | Lost
 
 _STOPPED: Final = "stopped"
 _CWD_GONE: Final = "its directory is gone"
+_NO_PYTHON: Final = "there is no python3 on the PATH: activate an environment that has Python"
 _EXEC_FAULTS: Final[dict[tuple[str, int], str]] = {
     ("program", errno.ENOENT): "no such file",
     ("program", errno.ENOTDIR): "no such file",
@@ -69,6 +70,7 @@ _EXEC_FAULTS: Final[dict[tuple[str, int], str]] = {
     ("program", errno.E2BIG): "its arguments and environment are too long",
     ("program", errno.EINVAL): "its arguments or environment are malformed",
     ("program", errno.ETXTBSY): "the file is being written",
+    ("python", errno.ENOENT): _NO_PYTHON,
     ("interpreter", errno.ENOENT): "its interpreter is missing",
     ("interpreter", errno.ENOTDIR): "its interpreter is missing",
     ("cwd", errno.ENOENT): _CWD_GONE,

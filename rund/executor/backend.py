@@ -23,7 +23,7 @@ class Submission:
     token: str  # unique for ever
     directory: Path  # the attempt's own, made, for records and output
     cwd: Path  # the run's directory, made
-    argv: tuple[str, ...]  # argv[0] without a slash is looked up in the PATH of ``environment``
+    argv: tuple[str, ...]  # argv[0] without a slash is looked up by the shim, in the PATH of ``environment``
     environment: Mapping[str, str]  # whole; bytes that are not UTF-8 as surrogate escapes
     grace: float  # seconds between SIGTERM and SIGKILL when it is stopped
     output_limit: int = 0  # bytes of output that are kept, its end; 0: all

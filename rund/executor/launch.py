@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from rund.errors import RundError
 from rund.executor.backend import Submission
-from rund.model.operation import Operation, OperationKind
+from rund.model.operation import Operation
 from rund.model.run import Attempt, Run, Spec
 from rund.operations.command import CommandLine, command_line
-from rund.operations.interpreter import find_python
 from rund.operations.stored import operation_from_json
 from rund.private_folder import make_private_folder
 from rund.store.directories import Directories
 from rund.store.reader import Reader
 
 _KEPT = 256
+_PYTHON = "python3"  # the shim looks it up: a folder of the PATH may hang, and must hang nothing but this run
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -32,8 +31,6 @@ class _Program:
 
     operation: Operation
     environment: dict[str, str]
-    python: str | None
-    fault: str | None
 
 
 class Launcher:
@@ -51,11 +48,9 @@ class Launcher:
     def command(self, reader: Reader, spec: Spec) -> CommandLine:
         """The command line of a start with ``spec``; raises `CannotStartError`."""
         program = self._program(reader, spec)
-        if program.fault is not None:
-            raise CannotStartError(program.fault)
         source = spec.setup.source
         folder = None if source is None else self._directories.source(source)
-        return command_line(program.operation, spec.flags, source_dir=folder, python=program.python)
+        return command_line(program.operation, spec.flags, source_dir=folder, python=_PYTHON)
 
     def submission(self, reader: Reader, run: Run, attempt: Attempt) -> Submission:
         """The submission of ``attempt``, whose directories `make_directories` makes.  Raises `CannotStartError`."""
@@ -75,14 +70,13 @@ class Launcher:
     def _program(self, reader: Reader, spec: Spec) -> _Program:
         key = (spec.setup.operation, spec.setup.environment)
         program = self._programs.get(key)
-        # A fault may have been mended since: it is looked at again.
-        if program is None or program.fault is not None:
+        if program is None:
             try:
                 operation = operation_from_json(reader.operation(key[0]))
                 environment: dict[str, str] = json.loads(reader.environment(key[1]))
             except (RundError, ValueError, KeyError, TypeError):
                 raise CannotStartError("its operation or environment is lost or damaged in the store") from None
-            program = _program(operation, environment, find_python)
+            program = _Program(operation=operation, environment=environment)
             if len(self._programs) >= _KEPT:
                 self._programs.clear()
             self._programs[key] = program
@@ -129,13 +123,3 @@ class Launcher:
             before = environment.get("PYTHONPATH")
             environment["PYTHONPATH"] = path if not before else f"{path}:{before}"
         return environment
-
-
-def _program(operation: Operation, environment: dict[str, str], find: Callable[[dict[str, str]], str]) -> _Program:
-    python, fault = None, None
-    if operation.kind is OperationKind.PYTHON:
-        try:
-            python = find(environment)
-        except RundError as error:
-            fault = error.message
-    return _Program(operation=operation, environment=environment, python=python, fault=fault)

@@ -16,12 +16,14 @@ from collections.abc import Iterator
 from rund.executor.shim_request import ShimRequest
 
 _OOM_SCORE = b"500"  # short of memory, the kernel ends trials rather than shims and the daemon
+_PYTHON = "python3"
+_NAMES = {_PYTHON: (_PYTHON, "python")}  # where there is none of the first name, one of the second is meant, too
 
 _SIGNALS = tuple(int(number) for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 
 
 class NotExecutedError(Exception):
-    """The trial could not be executed: what failed (``program``, ``interpreter`` or ``cwd``), and its errno."""
+    """The trial could not be executed: what failed (see `rund.model.facts.ExitRecord`), and its errno."""
 
     def __init__(self, step: str, number: int) -> None:
         super().__init__(step, number)
@@ -51,14 +53,14 @@ def execute_trial(request: ShimRequest, *, output: int, trial_lock: int) -> int:
 
 
 def _execute(request: ShimRequest, output: int) -> int:
-    program = request.argv[0]
+    named, *arguments = request.argv
     actions: list[tuple[object, ...]] = [(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)]
     number = errno.ENOENT
-    for path in _candidates(program, request.environment.get("PATH", os.defpath)):
+    for path in find_candidates(named, request.environment.get("PATH", os.defpath)):
         try:
             return os.posix_spawn(
                 path,
-                tuple(request.argv),
+                (path, *arguments),
                 request.environment,
                 file_actions=actions,
                 setsid=True,
@@ -73,7 +75,7 @@ def _execute(request: ShimRequest, output: int) -> int:
                 raise
             # Like a shell: one that may not be executed counts only if no later folder has a better one.
             number = error.errno or errno.EINVAL
-    raise NotExecutedError("program", number)
+    raise NotExecutedError("python" if named == _PYTHON else "program", number)
 
 
 @contextlib.contextmanager
@@ -100,9 +102,15 @@ def _written(descriptor: int, content: bytes) -> bool:
     return False
 
 
-def _candidates(program: str, search: str) -> list[str]:
+def find_candidates(program: str, search: str) -> list[str]:
+    """Where ``program`` may be: a name without a slash in each folder of the PATH ``search``.
+
+    Only the shim looks there: a folder that hangs, of a disk that is out of reach, hangs no more than its trial.
+    """
     if not program:
         return []
     if "/" in program:
         return [program]
-    return [os.path.join(folder, program) for folder in search.split(":")]
+    # The run's directory is no place of programs, whatever the PATH says.
+    folders = [folder for folder in search.split(":") if folder.startswith("/")]
+    return [os.path.join(folder, name) for name in _NAMES.get(program, (program,)) for folder in folders]

@@ -32,7 +32,7 @@ class ExitRecord:
     signal: int | None
     core: bool  # it left a core dump
     exec_errno: int | None  # why it could not be executed
-    exec_step: str | None  # what failed with ``exec_errno``: "cwd", "program" or "interpreter"
+    exec_step: str | None  # what failed with ``exec_errno``: "cwd", "program", "python" or "interpreter"
     stopped: bool  # the shim had been told to stop it before
     usage: Usage  # of the trial and of those of its children that had ended
     started: float  # seconds since 1970

@@ -14,8 +14,8 @@ from rund.errors import InvalidError
 from rund.model.operation import Operation, OperationKind
 from rund.operations.declared_flags import declared_flags
 from rund.operations.given import is_flag_name
-from rund.operations.interpreter import find_program
 from rund.operations.nearby import nearby_name
+from rund.operations.program import find_program
 from rund.operations.project_file import NAME as PROJECT_FILE
 from rund.operations.project_file import Entry, read_project
 from rund.operations.regular_file import path_exists, read_regular

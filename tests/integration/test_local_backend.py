@@ -86,6 +86,30 @@ async def test_what_cannot_be_executed_tells_why(attempts: Attempts) -> None:
         assert (finding.status, finding.reason) == (Status.ERROR, f"could not start: {words}")
 
 
+async def test_python3_is_looked_up_in_the_path_before_python_and_links_are_not_followed(attempts: Attempts) -> None:
+    first, second = attempts.base / "first", attempts.base / "second"
+    for folder in (first, second):
+        folder.mkdir()
+    (attempts.base / "python3").symlink_to("/bin/echo")  # where the trial stands, which is no place of programs
+    environment = {"PATH": f":.:{first}:{second}"}
+    none = attempts.make("python3", environment=environment)
+    async with LocalBackend() as backend:
+        await run(backend, none)
+        (first / "python").write_text("#!/bin/sh\necho $0 $1\n")
+        (first / "python").chmod(0o755)
+        other = attempts.make("python3", "other name", environment=environment)
+        await run(backend, other)
+        (second / "python3").symlink_to("../first/python")
+        python = attempts.make("python3", "by its name", environment=environment)
+        await run(backend, python)
+    finding = found(none)
+    assert isinstance(finding, Ended)
+    words = "there is no python3 on the PATH: activate an environment that has Python"
+    assert (finding.status, finding.reason) == (Status.ERROR, f"could not start: {words}")
+    assert (other.directory / "output").read_text() == f"{first}/python other name\n"
+    assert (python.directory / "output").read_text() == f"{second}/python3 by its name\n"
+
+
 async def test_output_of_all_streams_and_children_is_one_file_in_the_order_written(
     attempts: Attempts,
 ) -> None:

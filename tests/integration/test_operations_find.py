@@ -14,7 +14,6 @@ from rund.operations.commit import read_commit
 from rund.operations.find import Found, find_operation
 from rund.operations.hints import input_hint
 from rund.operations.inputs import find_inputs
-from rund.operations.interpreter import find_python
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> Path:
@@ -173,15 +172,6 @@ def test_a_script_that_is_a_fifo_is_never_opened(tmp_path: Path):
     os.mkfifo(tmp_path / "t.py")
     with pytest.raises(InvalidError, match="not a regular file"):
         find("t.py", tmp_path)
-
-
-def test_python3_comes_before_python_and_links_are_not_followed(tmp_path: Path):
-    with pytest.raises(InvalidError, match="python3"):
-        find_python({"PATH": str(tmp_path)})
-    write(tmp_path / "python", "", 0o755)
-    assert find_python({"PATH": str(tmp_path)}) == str(tmp_path / "python")
-    (tmp_path / "python3").symlink_to("python")
-    assert find_python({"PATH": str(tmp_path)}) == str(tmp_path / "python3")
 
 
 def test_inputs_are_linked_at_their_path_in_the_project(tmp_path: Path):
