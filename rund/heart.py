@@ -20,6 +20,7 @@ import anyio.abc
 
 from rund.errors import RundError
 
+_LOOKS: Final = 10  # in the time of a beat, whether all works again
 TURN: Final = 10  # beats that one turn of the executor may take
 
 _log = logging.getLogger(__name__)
@@ -54,7 +55,8 @@ async def beat(tell: Callable[[], None], interval: float, writer: Works, executo
             elif not silent:
                 _log.error("%s: no sign of life is given until it goes on", fault)
             silent = fault is not None
-            await anyio.sleep(interval)
+            # The service manager's patience may end before the next beat would come.
+            await anyio.sleep(interval / _LOOKS if silent else interval)
 
 
 class _Pulse:

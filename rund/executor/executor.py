@@ -144,6 +144,8 @@ class Executor:
             claimed, self._claimed = self._claimed, []
             with self._a_turn("hand over"):
                 outcomes = await self._starts.submit(claimed)
+            if any(each.attempt.spec.setup.clean for each in claimed):
+                self._some_garbage.set()  # what lay in their directories before
             if len(outcomes) < len(claimed):
                 self._told, self._pause = None, RETRY
             # Before anything is written, which may wait: what was asked to stop while it was being started.
@@ -227,7 +229,7 @@ class Executor:
         return self._starts.claim_in(transaction) if claim else Claims()
 
     async def _remove_garbage(self) -> None:
-        """Remove the folders of attempts that never ran: nobody else does before the next daemon."""
+        """Remove the folders of attempts that never ran, and what was in emptied ones: nobody else does so soon."""
         while True:
             await self._some_garbage.wait()
             self._some_garbage = anyio.Event()

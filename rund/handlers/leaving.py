@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Final, Protocol
 
 import anyio
 
 from rund.broker import Broker
-from rund.store.store import Store
+from rund.store.store import CannotReadError, Store
 from rund.store.transaction import Transaction
 
+_RETRY: Final = 1.0  # seconds until the store is read again
 _ANSWERING: Final = 1.0  # seconds that are left for the answer, when the runs have ended
+
+_log = logging.getLogger(__name__)
 
 
 class MayStart(Protocol):
@@ -62,9 +66,14 @@ class Leaving:
         await self._asked.wait()
         while True:
             bell = self._broker.bell
-            if not await self._store.read(lambda reader: reader.running()):
-                break
-            await bell.wait()
+            try:
+                if not await self._store.read(lambda reader: reader.running()):
+                    break
+            except CannotReadError as error:  # the runs end all the same
+                _log.error("whether runs are left cannot be told: %s", error.message)
+                await anyio.sleep(_RETRY)
+            else:
+                await bell.wait()
         self._idle.set()
         with anyio.move_on_after(_ANSWERING):
             await self.told.wait()

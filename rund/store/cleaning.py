@@ -7,6 +7,7 @@ sees it there, or sees it gone and copies it anew.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -36,9 +37,18 @@ async def remove_garbage(store: Store) -> list[str]:
     except (FullError, InternalError) as error:
         _log.warning("garbage is left for now: %s", error.message)
     left = [f"{directories.home / path}: {reason}" for path, reason in stuck.items()]
-    left += await in_thread(directories.remove_taken)
+    left += await _remove_taken(directories)
     log_left(left)
     return left
+
+
+async def _remove_taken(directories: Directories) -> list[str]:
+    """Remove what was taken away; what many files take is given up when the daemon ends, and the next goes on."""
+    given_up = threading.Event()
+    try:
+        return await in_thread(directories.remove_taken, given_up.is_set, abandon_on_cancel=True)
+    finally:
+        given_up.set()
 
 
 async def note_leftovers(store: Store) -> list[Path]:
@@ -53,7 +63,7 @@ async def note_leftovers(store: Store) -> list[Path]:
 
 async def clean_up(store: Store, halves: list[Path]) -> None:
     """Remove what earlier daemons left, and what restarts have replaced: beside all other work, some at a time."""
-    await in_thread(store.directories.remove_halves, halves)
+    await in_thread(store.directories.take_halves, halves)
     try:
         await _forget_replaced(store)
     except (FullError, InternalError) as error:

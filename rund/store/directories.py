@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rund.errors import UnsupportedError
@@ -81,11 +81,10 @@ class Directories:
         """Copies of sources that a daemon which was killed left half made; only its successor may tell."""
         return list((self.home / "sources").glob(".copying-*"))
 
-    def remove_halves(self, halves: list[Path]) -> None:
-        """Remove half made copies, and what was half removed."""
+    def take_halves(self, halves: list[Path]) -> None:
+        """Move half made copies to where `remove_taken` finds them."""
         left = self.take_away(str(folder.relative_to(self.home)) for folder in halves)
         log_left(f"{self.home / path}: {reason}" for path, reason in left.items())
-        log_left(self.remove_taken())
 
     def run(self, run_id: str) -> Path:
         """A run's own directory, its working directory."""
@@ -115,44 +114,33 @@ class Directories:
         """
         chosen = list(paths)
         strange = {path: "it is no folder of rund's" for path in chosen if not _OURS.fullmatch(path)}
-        return strange | self._take((path for path in chosen if path not in strange), _TAKEN)
+        return strange | self._take(path for path in chosen if path not in strange)
 
-    def _take(self, paths: Iterable[str], place: str) -> dict[str, str]:
+    def _take(self, paths: Iterable[str]) -> dict[str, str]:
         left: dict[str, str] = {}
         with contextlib.ExitStack() as opened:
             home = os.open(self.home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             opened.callback(os.close, home)
             for path in paths:
                 try:
-                    take(home, path, place, f"{path.rpartition('/')[2]}-{secrets.token_hex(8)}")
+                    take(home, path, _TAKEN, f"{path.rpartition('/')[2]}-{secrets.token_hex(8)}")
                 except OSError as error:
                     left[path] = str(error.strerror or error).lower()
         return left
 
-    def remove_taken(self) -> list[str]:
+    def remove_taken(self, is_given_up: Callable[[], bool]) -> list[str]:
         """Remove what was taken away, as far as can be; nothing outside it, and no symbolic link is followed.
 
-        Answers what cannot be removed, each as ``PATH: why``; it is tried again the next time.
+        Answers what cannot be removed, each as ``PATH: why``; it is tried again the next time, and so is the rest if
+        ``is_given_up``.
         """
-        return remove_all(self.home / _TAKEN)
+        return remove_all(self.home / _TAKEN, is_given_up)
 
     def empty(self, run_id: str) -> None:
-        """Empty a run's own directory: its content is moved away whole, then removed.  Raises OSError."""
+        """Empty a run's own directory: its content is moved away whole, for `remove_taken`.  Raises OSError."""
         folder = str(self.run(run_id).relative_to(self.home))
-        while True:
-            # In a place of its own, so that nothing else that is removed is waited for.
-            own = f"{_TAKEN}/{run_id}-{secrets.token_hex(8)}"
-            (self.home / own).mkdir(mode=PRIVATE)
-            left = self._take([folder], own)
-            # Who removes all that was taken away removes this place, too: with the folder in it, or just before.
-            if (self.home / own).exists() or not self.run(run_id).exists():
-                break
-        for reason in left.values():
+        for reason in self._take([folder]).values():
             raise OSError(errno.EBUSY, f"it cannot be emptied: {reason}", folder)
-        if (self.home / own).exists():  # else somebody else has removed it
-            log_left(remove_all(self.home / own))
-        with contextlib.suppress(OSError):  # what is left in it is tried again with the rest
-            (self.home / own).rmdir()
 
 
 def log_left(left: Iterable[str]) -> None:

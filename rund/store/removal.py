@@ -15,7 +15,7 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -50,8 +50,15 @@ def _opened(home: int, path: str) -> Iterator[int]:
         yield folder
 
 
-def remove_all(place: Path) -> list[str]:
-    """Remove all that lies in ``place``; answers what is left, each as ``PATH: why``."""
+def _goes_on() -> bool:
+    return False
+
+
+def remove_all(place: Path, is_given_up: Callable[[], bool] = _goes_on) -> list[str]:
+    """Remove all that lies in ``place``; answers what is left, each as ``PATH: why``.
+
+    As soon as ``is_given_up``, from whatever thread, it stops where it is: what is left then is not told.
+    """
     try:
         folder = os.open(place, _FOLDER)
     except OSError as error:
@@ -60,10 +67,12 @@ def remove_all(place: Path) -> list[str]:
     try:
         for _ in range(_ROUNDS):
             left.clear()
-            while _remove_some(folder, place, left):
+            while _remove_some(folder, place, left, is_given_up):
                 pass
             if not left:
                 break
+    except _GivenUp:
+        left.clear()
     except OSError as error:
         left[""] = _told(place, error)
     finally:
@@ -71,27 +80,31 @@ def remove_all(place: Path) -> list[str]:
     return sorted(left.values())
 
 
-def _remove_some(place: int, where: Path, left: dict[str, str]) -> bool:
+class _GivenUp(Exception):  # noqa: N818 - no error
+    """Nobody waits for the rest any more."""
+
+
+def _remove_some(place: int, where: Path, left: dict[str, str], is_given_up: Callable[[], bool]) -> bool:
     """One pass over ``place``, whose entries become more as folders are moved into it; whether it removed any."""
     some = False
     with os.scandir(place) as entries:
         for entry in entries:
             if entry.name not in left:
                 try:
-                    _remove(place, entry)
+                    _remove(place, entry, is_given_up)
                     some = True
                 except OSError as error:
                     left[entry.name] = _told(where / entry.name, error)
     return some
 
 
-def _remove(place: int, entry: os.DirEntry[str]) -> None:
+def _remove(place: int, entry: os.DirEntry[str], is_given_up: Callable[[], bool]) -> None:
     with contextlib.suppress(FileNotFoundError):  # somebody else has removed it
         if not entry.is_dir(follow_symlinks=False):
             os.unlink(entry.name, dir_fd=place)
             return
         for _ in range(_PASSES):
-            _empty(place, entry.name)
+            _empty(place, entry.name, is_given_up)
             try:
                 os.rmdir(entry.name, dir_fd=place)
             except OSError as error:
@@ -101,13 +114,15 @@ def _remove(place: int, entry: os.DirEntry[str]) -> None:
         raise full
 
 
-def _empty(place: int, name: str) -> None:
+def _empty(place: int, name: str, is_given_up: Callable[[], bool]) -> None:
     """Remove what lies in a folder of ``place``, but move its folders into ``place``."""
     folder = _open_own(place, name)
     fault: OSError | None = None
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
+                if is_given_up():
+                    raise _GivenUp
                 try:
                     _empty_one(folder, entry, place)
                 except FileNotFoundError:

@@ -11,6 +11,7 @@ import pytest
 from rund.broker import Broker
 from rund.errors import FullError
 from rund.handlers.leaving import Leaving
+from rund.store.store import CannotReadError
 
 pytestmark = pytest.mark.anyio
 
@@ -28,6 +29,7 @@ class OneRun:
     def __init__(self, *, full: bool = False) -> None:
         self.full = full
         self.running = ["run"]
+        self.faults = 0
         self.changes: list[Callable[..., Any]] = []
         self.may_commit = anyio.Event()
 
@@ -38,6 +40,9 @@ class OneRun:
         self.changes.append(change)
 
     async def read(self, _query: Callable[..., Any]) -> list[str]:
+        if self.faults:
+            self.faults -= 1
+            raise CannotReadError("disk I/O error")
         return self.running
 
 
@@ -96,3 +101,17 @@ async def test_whoever_asked_is_answered_before_the_daemon_ends() -> None:
             store.running = []
             await asked.leaving.after_runs(stop_all)
             assert not asked.leaving.told.is_set()
+
+
+async def test_a_store_that_cannot_be_read_just_then_is_read_again() -> None:
+    store = OneRun()
+    store.may_commit.set()
+    store.faults = 2
+    store.running = []
+    asked = Asked(store)
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as daemon:
+            daemon.start_soon(asked.leaving.see_runs_out)
+            await asked.leaving.after_runs(stop_all)
+            asked.leaving.leave()
+    assert store.faults == 0

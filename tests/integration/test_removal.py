@@ -181,7 +181,7 @@ def test_what_a_run_has_closed_to_its_owner_is_opened_again(place: Path) -> None
         "    (run / folder).mkdir(parents=True)\n    (run / folder / 'file').touch(0o000)\n"
         "for folder, mode in (('a/b', 0o000), ('a', 0o000), ('c/d', 0o500), ('c', 0o300), ('e', 0o600), ('', 0o000)):\n"
         "    (run / folder).chmod(mode)\n"
-        "print(directories.take_away([str(run.relative_to(home))]), directories.remove_taken())\n"
+        "print(directories.take_away([str(run.relative_to(home))]), directories.remove_taken(lambda: False))\n"
         "print(os.listdir(home / 'removed'), list((home / 'runs').glob('*/*')))\n"
     )
     assert without_power(code, place / "home") == "{} []\n[] []\n"
@@ -207,5 +207,18 @@ def test_what_cannot_be_removed_is_told_and_all_else_is_removed(place: Path) -> 
     os.chown(closed, 65534, 65534)
     assert without_power(REMOVE, place) == f"['{place}/run: operation not permitted (closed)']\n"
     assert [path.name for path in place.rglob("*")] == ["run", "closed", "below"]
+    assert remove_all(place) == []
+    assert list(place.iterdir()) == []
+
+
+def test_a_removal_that_is_given_up_stops_where_it_is_and_is_gone_on_with(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    folder = place / "folder"
+    folder.mkdir(parents=True)
+    for number in range(10):
+        (folder / str(number)).touch()
+    looks = iter([False] * 4)
+    assert remove_all(place, lambda: next(looks, True)) == []
+    assert len(list(folder.iterdir())) == 6
     assert remove_all(place) == []
     assert list(place.iterdir()) == []

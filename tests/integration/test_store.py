@@ -6,10 +6,12 @@ import asyncio
 import math
 import sqlite3
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from rund.broker import Broker
@@ -323,8 +325,20 @@ async def test_a_folder_that_a_run_has_closed_to_its_owner_is_removed_too(direct
     (folder / "deep").chmod(0o500)
     folder.chmod(0o500)
     assert directories.take_away([str(folder.relative_to(directories.home))]) == {}
-    assert directories.remove_taken() == []
+    assert directories.remove_taken(lambda: False) == []
     assert not list((directories.home / "removed").iterdir())
+
+
+def test_a_folder_is_emptied_at_once_and_its_content_removed_with_what_was_taken_away(directories: Directories) -> None:
+    run = directories.run(f"{1:032x}")
+    (run / "deep").mkdir(parents=True)
+    (run / "deep" / "large").touch()
+    directories.empty(run.name)
+    assert not run.exists()
+    (taken,) = (directories.home / "removed").iterdir()
+    assert (taken / "deep" / "large").exists()
+    assert directories.remove_taken(lambda: False) == []
+    assert not taken.exists()
 
 
 def test_a_folder_is_emptied_while_all_that_was_taken_away_is_removed(directories: Directories) -> None:
@@ -332,7 +346,7 @@ def test_a_folder_is_emptied_while_all_that_was_taken_away_is_removed(directorie
 
     def remove() -> None:
         while not emptied.is_set():
-            directories.remove_taken()
+            directories.remove_taken(lambda: False)
 
     with ThreadPoolExecutor(2) as threads:
         removing = [threads.submit(remove) for _ in range(2)]
@@ -345,6 +359,28 @@ def test_a_folder_is_emptied_while_all_that_was_taken_away_is_removed(directorie
             emptied.set()
         for each in removing:
             each.result()
+
+
+async def test_a_removal_is_given_up_when_the_daemon_ends(
+    directories: Directories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(directories, Broker().ring)
+    begun, ended = threading.Event(), threading.Event()
+
+    def remove_taken(_: Directories, is_given_up: Callable[[], bool]) -> list[str]:
+        begun.set()
+        while not is_given_up():
+            ended.wait(0.01)
+        ended.set()
+        return []
+
+    monkeypatch.setattr(Directories, "remove_taken", remove_taken)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(remove_garbage, store)
+        assert await anyio.to_thread.run_sync(begun.wait, 60)
+        tasks.cancel_scope.cancel()
+    assert ended.wait(60)
+    await store.close()
 
 
 async def test_the_writer_goes_on_with_a_new_connection_when_even_the_roll_back_fails(

@@ -191,6 +191,7 @@ def test_the_directory_stays_and_is_emptied_when_asked(served: Machine) -> None:
     assert served.ctl("run", "keep.py", check=True).stdout == "[]\n"
     assert served.ctl("restart", "@1", check=True).stdout == "['checkpoint']\n"
     assert served.ctl("restart", "@1", "--clean", check=True).stdout == "[]\n"
+    wait_until(lambda: not list((served.home / "removed").iterdir()))
     assert served.ctl("restart", "@1", check=True).stdout == "['checkpoint']\n"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import anyio
 import pytest
 
+from rund import heart
 from rund.errors import InternalError
 from rund.heart import TURN, beat
 
@@ -107,6 +108,22 @@ def test_it_beats_again_when_that_goes_on() -> None:
             assert daemon.beats == 0
             daemon.seconds = 0.0
             await until(lambda: daemon.beats >= 3)
+            tasks.cancel_scope.cancel()
+
+    anyio.run(main)
+
+
+def test_it_beats_as_soon_as_that_goes_on_and_not_at_the_time_of_the_next_beat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heart, "_LOOKS", 360_000)
+
+    async def main() -> None:
+        daemon = Daemon()
+        daemon.seconds = TURN * 3600.0 + 1
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(beat, daemon.tell, 3600.0, daemon, daemon)
+            await until(lambda: daemon.looks >= 1)
+            daemon.seconds = 0.0
+            await until(lambda: daemon.beats >= 1)
             tasks.cancel_scope.cancel()
 
     anyio.run(main)
