@@ -72,9 +72,10 @@ class Log:
 
     def is_kept(self) -> bool:
         """Whether what was committed outlives this process: of a log that was removed it is copied for that."""
-        if not self._files.log_removed():
+        fault = self._files.log_fault()
+        if fault is None:
             return True
-        if not self._files.log_was_removed:
+        if fault.known and not self._files.log_was_removed:
             self._files.log_was_removed = True
             _log.error("%s was removed: changes are copied into the database at once; start rund again", self._file)
         # Unlike the copying that is due it waits for those who read.
@@ -84,7 +85,7 @@ class Log:
     def copy_if_due(self) -> None:
         """Copy the log into the database where it has grown, as far as no reader needs it."""
         rows = self._connection.total_changes - self._rows
-        removed = self._files.log_removed()  # what was answered before that is copied as well
+        removed = self._files.log_fault() is not None  # what was answered before that is copied as well
         if removed or self._commits >= _COMMITS or rows >= _ROWS or self._too_large():
             self._copy("PASSIVE")
 

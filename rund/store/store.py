@@ -53,7 +53,12 @@ class Store:
     @property
     def fault(self) -> str | None:
         """Why not everything can be written or read now; None if it can."""
-        return self.files.fault() or self._writer.fault or self.damage
+        database = self.files.database_fault()
+        if database is not None:
+            return database.text
+        log = self.files.log_fault()
+        copied = None if log is None else f"{log.text}; until then each change is copied into the database, or refused"
+        return self._writer.fault or copied or self.damage
 
     @property
     def stops(self) -> int:

@@ -18,7 +18,7 @@ import sqlite3
 
 from rund.store.connection import open_writer
 from rund.store.directories import Directories
-from rund.store.files import StoreFiles
+from rund.store.files import FileFault, StoreFiles
 from rund.store.log import Log
 from rund.store.transaction import Transaction
 
@@ -51,7 +51,7 @@ class WritingConnection:
             raise MissingFileError(self._torn)
         gone = self._files.database_fault()
         if gone is not None:
-            raise MissingFileError(gone)
+            raise MissingFileError(gone.text)
         transaction = self._opened()
         if self._unsettled:
             self._settle(transaction)
@@ -64,14 +64,19 @@ class WritingConnection:
 
     def lost(self) -> str | None:
         """What became of the files while a change was committed, and what to do; None if the change is kept."""
-        what = self._files.database_fault()
-        if what is None and self._transaction is not None and not self.log.is_kept():
-            what = f"the log {self._directories.log} was removed"
-        if what is None:
+        fault = self._files.database_fault()
+        if fault is None and self._transaction is not None and not self.log.is_kept():
+            unseen = self._files.log_fault()
+            gone = FileFault(f"the log {self._directories.log} was removed", known=True)
+            fault = gone if unseen is None or unseen.known else unseen
+        if fault is None:
             return None
+        _log.error("%s: it is not certain whether what was being written is kept", fault.text)
+        uncertain = f"it is not certain whether this is kept, for {fault.text}"
+        if not fault.known:  # what it was written to is still held: the next look tells
+            return f"{uncertain}; look before you ask again"
         self._torn = f"the database {self._directories.database} or its log went while a change was written: {_AGAIN}"
-        _log.error("%s: it is not certain whether what was being written is kept", what)
-        return f"it is not certain whether this is kept, for {what}; {_AGAIN}, and look before you ask again"
+        return f"{uncertain}; {_AGAIN}, and look before you ask again"
 
     def settle_flush(self) -> None:
         """After a commit that failed nobody knows how: make certain that it left nothing; raises as `ready`."""
@@ -105,8 +110,9 @@ class WritingConnection:
 
     def _opened(self) -> Transaction:
         if self._transaction is None:
-            if self._files.log_removed():
-                raise MissingFileError(f"the log {self._directories.log} was removed: {_AGAIN}")
+            gone = self._files.log_fault()
+            if gone is not None:
+                raise MissingFileError(gone.text)
             connection = open_writer(self._directories.database)
             try:
                 self.log = Log(connection, self._directories, self._files)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -202,3 +205,106 @@ async def test_reads_go_on_without_the_database_or_its_log(
     await store.write(lambda transaction: add_run(transaction, 2))
     await store.close()
     assert kept(directories) == 2
+
+
+def fail_looks(monkeypatch: pytest.MonkeyPatch, path: Path, number: int) -> None:
+    """Have each look at ``path`` fail as the system may have it."""
+    whole = os.stat
+
+    def look(asked: Any, *args: Any, **options: Any) -> os.stat_result:
+        if asked == path:
+            raise OSError(number, os.strerror(number), str(path))
+        return whole(asked, *args, **options)
+
+    monkeypatch.setattr(os, "stat", look)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ENOMEM])
+@pytest.mark.parametrize("name", ["rund.db", "rund.db-wal"])
+async def test_a_file_that_cannot_be_looked_at_is_told_as_that_and_not_as_gone(
+    directories: Directories, committer: Committer, files: StoreFiles, add_run: AddRun, name: str, number: int
+) -> None:
+    assert await carry_out(committer, lambda transaction: add_run(transaction, 1)) is None
+    with pytest.MonkeyPatch.context() as failing:
+        fail_looks(failing, directories.home / name, number)
+        assert f"cannot be looked at ({os.strerror(number).lower()})" in str(files.fault())
+        refused = await carry_out(committer, lambda transaction: add_run(transaction, 2))
+        if name == "rund.db":
+            assert isinstance(refused, InternalError)
+            assert refused.message.startswith(f"nothing was changed: the database {directories.database} cannot be")
+            assert not committer.look_again()
+        else:
+            assert refused is None, "it is copied into the database"
+    assert files.fault() is None
+    assert committer.look_again()
+    assert committer.fault is None
+    assert await carry_out(committer, lambda transaction: add_run(transaction, 3)) is None
+    committer.close()
+    assert kept(directories) == (2 if name == "rund.db" else 3)
+
+
+async def test_a_database_that_cannot_be_looked_at_once_a_change_is_written_is_waited_for(
+    directories: Directories, committer: Committer, add_run: AddRun
+) -> None:
+    with pytest.MonkeyPatch.context() as failing:
+
+        def change(transaction: Transaction) -> None:
+            add_run(transaction, 1)
+            fail_looks(failing, directories.database, errno.EIO)
+
+        torn = await carry_out(committer, change)
+        assert "it is not certain whether this is kept" in str(torn)
+        assert "cannot be looked at (input/output error)" in str(torn)
+        assert not committer.look_again()
+    assert committer.look_again()
+    assert await carry_out(committer, lambda transaction: add_run(transaction, 2)) is None
+    committer.close()
+    assert kept(directories) == 2
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EACCES, errno.EIO])
+async def test_a_database_that_could_not_be_held_at_first_is_none_that_was_replaced(
+    directories: Directories, add_run: AddRun, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    opens = os.open
+
+    def refuse(path: Any, *args: Any, **options: Any) -> int:
+        if path == directories.database:
+            raise OSError(number, os.strerror(number), str(path))
+        return opens(path, *args, **options)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "open", refuse)
+        files = StoreFiles(directories)
+    committer = Committer(directories, Reserve(directories.reserve), files)
+    assert files.fault() is None
+    assert await carry_out(committer, lambda transaction: add_run(transaction, 1)) is None
+    away = directories.home.parent / "away.db"
+    directories.database.rename(away)
+    assert "is gone: put it back" in str(files.fault()), "it is held by now"
+    away.rename(directories.database)
+    committer.close()
+    files.close()
+    assert kept(directories) == 1
+
+
+async def test_that_changes_are_copied_is_said_only_while_they_are(
+    directories: Directories, add_run: AddRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rund.store.connection.BUSY_TIMEOUT_MS", 10)
+    store = Store(directories, Broker().ring)
+    await store.write(lambda transaction: add_run(transaction, 1))
+    reader = open_reader(directories.database)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM runs").fetchone() == (1,)
+    directories.log.unlink()
+    try:
+        assert "until then each change is copied into the database" in str(store.fault)
+        with pytest.raises(InternalError, match="it is not certain whether this is kept"):
+            await store.write(lambda transaction: add_run(transaction, 2))
+        assert "was removed" in str(store.fault)
+        assert "start rund again" in str(store.fault)
+        assert "is copied into" not in str(store.fault), "changes are refused"
+    finally:
+        reader.close()
+        await store.close()
