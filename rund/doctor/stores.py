@@ -9,7 +9,8 @@ from rund.doctor.finding import Finding, fixed, note, ok, wrong
 from rund.store.backups import DAY, newest_backup
 from rund.store.diagnosis import Diagnosis, diagnose
 from rund.store.directories import Directories
-from rund.store.examine import find_damage, is_log, offer
+from rund.store.examine import find_damage, offer
+from rund.store.log_number import read_salts
 from rund.store.recounting import recount
 
 _OLD = 3 * DAY  # seconds
@@ -27,7 +28,7 @@ def store_findings(directories: Directories, *, live: bool, fix: bool = False) -
         return [wrong("store", damage, f"stop the daemon; {todo}" if live else todo)]
     if not directories.database.exists():
         return [note("store", "there is none yet", "the first start makes it")]
-    with_log = live or is_log(directories.log)
+    with_log = live or read_salts(directories.log) is not None
     found = diagnose(directories.database, directories.home / "runs", with_log=with_log)
     mended = _recounted(found, directories, fix=fix and not live)
     return mended + _of(found, directories, told=bool(mended))

@@ -16,13 +16,11 @@ from rund.errors import InternalError, RundError, UnsupportedError
 from rund.store.backups import Backup, newest_backup
 from rund.store.connection import open_untouched
 from rund.store.directories import Directories
-from rund.store.log_number import read_beside, read_inside
+from rund.store.log_number import Beside, Mark, is_strange, read_beside, read_inside, read_salts
 from rund.store.migrate import APPLICATION_ID, expected_objects
 
 _MAGIC: Final = b"SQLite format 3\0"
 _HEAD: Final = 100  # bytes: https://www.sqlite.org/fileformat2.html#the_database_header
-_LOG_MAGIC: Final = (0x377F0682, 0x377F0683)
-_LOG_HEAD: Final = 32  # bytes
 # What may pass by itself, so that it is worth to be tried again.
 _PASSING: Final = (
     sqlite3.SQLITE_BUSY,
@@ -59,12 +57,12 @@ def find_damage(directories: Directories, *, live: bool = False) -> str | None:
         return f"the database {path} is {'empty' if path.exists() else 'missing'}, but the home holds runs or had one"
     if directories.unfinished_change():
         return None  # SQLite undoes it
-    log_valid = live or is_log(directories.log)
-    if not log_valid:
-        what = _head_damage(path)
-        if what is not None:
-            return what
-    return _content_damage(path, beside, log_valid=log_valid)
+    if live:
+        return _content_damage(path, beside, with_log=True)
+    salts = read_salts(directories.log)
+    if salts is None:
+        return _head_damage(path) or _content_damage(path, beside, with_log=False)
+    return _content_damage(path, beside, with_log=True, log=salts)
 
 
 def offer(directories: Directories, backup: Backup | None) -> str:
@@ -90,28 +88,18 @@ def _head_damage(path: Path) -> str | None:
     return None
 
 
-def is_log(path: Path) -> bool:
-    """Whether there is a log that SQLite reads: else it takes it for none."""
+def _content_damage(path: Path, beside: Beside | None, *, with_log: bool, log: int | None = None) -> str | None:
+    """What is wrong with what is in the database; ``log``: the salts of its log, if it is to be compared with that."""
+    alone = None if log is None else _read_alone(path)
     try:
-        with path.open("rb") as file:
-            head = file.read(_LOG_HEAD)
-    except FileNotFoundError:
-        return False
-    if len(head) < _LOG_HEAD:
-        return False
-    (magic,) = struct.unpack_from(">I", head)
-    order = ">" if magic & 1 else "<"
-    first = second = 0
-    for one, other in struct.iter_unpack(f"{order}II", head[:24]):
-        first = (first + one + second) & 0xFFFFFFFF
-        second = (second + other + first) & 0xFFFFFFFF
-    return magic in _LOG_MAGIC and (first, second) == struct.unpack_from(">II", head, 24)
-
-
-def _content_damage(path: Path, beside: int | None, *, log_valid: bool) -> str | None:
-    try:
-        connection = open_untouched(path, with_log=log_valid)
+        connection = open_untouched(path, with_log=with_log)
         try:
+            if alone is not None and log is not None and is_strange(alone, _whole(connection), beside, log):
+                return (
+                    f"the log {path}-wal is not that of the database that is there: an older one, or another, was put"
+                    " in its place (put back the one that was there; or"
+                    f" `runctl doctor --restore {path}` goes on with this one and keeps the log)"
+                )
             return _tables_damage(connection, path, made=beside is not None) or _log_damage(connection, path, beside)
         finally:
             connection.close()
@@ -119,6 +107,30 @@ def _content_damage(path: Path, beside: int | None, *, log_valid: bool) -> str |
         if is_damage(error):
             return f"the database {path} is damaged ({error})"
         raise cannot_be_opened(path, error) from None
+
+
+def _read_alone(path: Path) -> Mark | None:
+    """The mark of the database without its log; None if there is none that can be read.
+
+    Where the copying of a log was cut short there are pages of two states, until the log makes them whole.
+    """
+    try:
+        connection = open_untouched(path, with_log=False)
+        try:
+            ours = connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
+            return read_inside(connection) if ours else Mark()
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return None
+
+
+def _whole(connection: sqlite3.Connection) -> Mark | None:
+    """The mark of the database with its log; None if they make none: what they are then is told by the tables."""
+    try:
+        return read_inside(connection)
+    except sqlite3.Error:
+        return None
 
 
 def cannot_be_opened(path: Path, error: sqlite3.DatabaseError) -> RundError:
@@ -151,10 +163,10 @@ def _tables_damage(connection: sqlite3.Connection, path: Path, *, made: bool) ->
     return None
 
 
-def _log_damage(connection: sqlite3.Connection, path: Path, beside: int | None) -> str | None:
+def _log_damage(connection: sqlite3.Connection, path: Path, beside: Beside | None) -> str | None:
     if beside is None or not connection.execute("PRAGMA user_version").fetchone()[0]:
         return None
-    if read_inside(connection) >= beside:
+    if read_inside(connection).number >= beside.mark.number:
         return None
     return (
         f"the last changes of the database {path} are missing: its log {path.name}-wal was removed or damaged,"

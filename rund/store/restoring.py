@@ -20,7 +20,7 @@ from typing import Final
 from rund.errors import InvalidError
 from rund.store.backup import sync_folder
 from rund.store.directories import PRIVATE, Directories
-from rund.store.log_number import read_beside, write_inside
+from rund.store.log_number import Beside, Mark, draw_token, read_beside, write_inside
 from rund.store.migrate import APPLICATION_ID, migrations
 
 _KEPT: Final = "damaged"  # the folder of what was replaced
@@ -39,7 +39,8 @@ def restore(directories: Directories, backup: Path, *, now: float) -> Path | Non
     half = above / _HALF
     half.unlink(missing_ok=True)
     try:
-        _take(backup, half, (read_beside(directories.log_number) or 0) + 1)
+        beside = read_beside(directories.log_number) or Beside()
+        _take(backup, half, Mark(number=beside.mark.number + 1, token=draw_token()))
         kept = _move_away(directories, now)
         half.rename(directories.database)
     finally:
@@ -48,7 +49,7 @@ def restore(directories: Directories, backup: Path, *, now: float) -> Path | Non
     return kept
 
 
-def _take(backup: Path, half: Path, number: int) -> None:
+def _take(backup: Path, half: Path, mark: Mark) -> None:
     """Copy ``backup`` to ``half``, and see whether it is whole."""
     if not backup.is_file():
         raise InvalidError(f"{backup} is no file: give a backup that `runctl backup` or the daemon made")
@@ -60,7 +61,7 @@ def _take(backup: Path, half: Path, number: int) -> None:
             _check(connection, backup)
             connection.execute("PRAGMA journal_mode = DELETE")
             connection.execute("BEGIN IMMEDIATE")
-            write_inside(connection, number)
+            write_inside(connection, mark)
             connection.execute("COMMIT")
         finally:
             connection.close()

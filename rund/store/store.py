@@ -6,7 +6,6 @@ import logging
 import sqlite3
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import anyio
@@ -17,7 +16,7 @@ from rund.store.connection import open_reader, open_writer
 from rund.store.directories import Directories
 from rund.store.examine import cannot_be_opened, check_store, is_damage
 from rund.store.files import StoreFiles
-from rund.store.log_number import read_inside, write_beside
+from rund.store.log_number import Mark, draw_token, read_inside, write_beside, write_inside
 from rund.store.migrate import migrate
 from rund.store.reader import Reader
 from rund.store.readers import Readers
@@ -157,13 +156,29 @@ def _migrate(directories: Directories, working: Callable[[], None]) -> None:
     try:
         path.chmod(0o600)
         migrate(connection, str(path), working)
-        _write_number(directories.log_number, read_inside(connection))
+        _give_number(connection)
+        _write_number(directories, read_inside(connection))
     finally:
         connection.close()
 
 
-def _write_number(path: Path, number: int) -> None:
+def _give_number(connection: sqlite3.Connection) -> None:
+    """Give the database that the last daemon left a number of its own, see `log_number`."""
+    number = read_inside(connection).number
+    if not number:
+        return  # nothing was ever changed
     try:
-        write_beside(path, number)
+        connection.execute("BEGIN IMMEDIATE")
+        write_inside(connection, Mark(number=number + 1, token=draw_token()))
+        connection.execute("COMMIT")
+    except sqlite3.OperationalError as error:  # a full disk hinders no start
+        _log.warning("the database could not be given a number: %s", error)
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _write_number(directories: Directories, mark: Mark) -> None:
+    try:
+        write_beside(directories.log_number, directories.log, mark)
     except OSError as error:  # a full disk hinders no start: the first commit writes it
-        _log.warning("%s cannot be written: %s", path, error.strerror)
+        _log.warning("%s cannot be written: %s", directories.log_number, error.strerror)

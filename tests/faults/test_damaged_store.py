@@ -100,6 +100,41 @@ def test_a_log_removed_after_a_kill_is_told_and_after_a_stop_is_not(machine: Mac
     assert machine.json("show", run)["run"]["label"] == "kept"
 
 
+def test_a_backup_copied_by_hand_beside_the_log_of_a_killed_daemon_is_told(machine: Machine) -> None:
+    run = used(machine)
+    machine.start()
+    backup = machine.folder / "backup.db"
+    machine.ctl("label", run, "before", check=True)
+    machine.ctl("backup", str(backup), check=True)
+    machine.ctl("daemon", "stop", check=True)
+    machine.daemons[-1].wait(DEADLINE)
+    machine.start()
+    machine.ctl("label", run, "after", check=True)
+    machine.kill()
+    database = machine.home / "rund.db"
+    whole = database.read_bytes()
+    database.unlink()
+    shutil.copy(backup, database)
+    before = files(machine.home)
+    said = refusal(machine)
+    assert f"the log {database}-wal is not that of the database that is there" in said
+    assert f"`runctl doctor --restore {database}` goes on with this one and keeps the log" in said
+    assert files(machine.home) == before
+    told = machine.ctl("doctor")
+    assert told.returncode == 1
+    assert "is not that of the database that is there" in told.stdout
+    assert files(machine.home) == before
+    database.write_bytes(whole)  # found again
+    machine.start()
+    assert machine.json("show", run)["run"]["label"] == "after"
+    machine.kill()
+    shutil.copy(backup, database)
+    machine.ctl("doctor", "--restore", str(database), check=True)
+    machine.start()
+    assert machine.json("show", run)["run"]["label"] == "before"
+    assert any((machine.home / "damaged").glob("*/rund.db-wal")), "the log is kept"
+
+
 def test_a_home_that_lost_all_but_its_runs_is_told(machine: Machine) -> None:
     used(machine)
     for path in machine.home.glob("rund.*"):

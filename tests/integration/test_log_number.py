@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from rund.store.connection import open_reader, open_writer
 from rund.store.directories import Directories
 from rund.store.examine import DamagedStoreError, check_store, find_damage
 from rund.store.files import StoreFiles
-from rund.store.log_number import read_beside, read_inside, write_beside
+from rund.store.log_number import Mark, read_beside, read_inside, write_beside
 from rund.store.store import prepare
 
 
@@ -151,28 +153,45 @@ def test_an_older_database_put_in_place_is_told(tmp_path: Path) -> None:
     assert "an older database" in (find_damage(home.directories) or "")
 
 
+def beside(path: Path) -> Mark | None:
+    found = read_beside(path)
+    return None if found is None else found.mark
+
+
 def test_numbers_beside_are_read_back_and_outlive_a_torn_write(tmp_path: Path) -> None:
     path = tmp_path / "number"
     assert read_beside(path) is None
     for number in (0, 1, 2, 3, 1 << 60):
-        write_beside(path, number)
-        assert read_beside(path) == number
+        write_beside(path, tmp_path / "no log", Mark(number=number, token=7 * number))
+        assert beside(path) == Mark(number=number, token=7 * number)
     content = bytearray(path.read_bytes())
     content[:512] = b"?" * 512  # the newer one: even numbers are in the first half
     path.write_bytes(content)
-    assert read_beside(path) == 3
+    assert beside(path) == Mark(number=3, token=21)
     path.write_bytes(b"")
-    assert read_beside(path) == 0, "that there was a database is known all the same"
+    assert beside(path) == Mark(), "that there was a database is known all the same"
+
+
+def test_the_number_that_an_earlier_version_wrote_beside_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "number"
+    data = struct.pack("<8sQ", b"rundlog1", 6)
+    path.write_bytes((data + struct.pack("<I", zlib.crc32(data))).ljust(1024, b"\0"))
+    found = read_beside(path)
+    assert found is not None
+    assert found.mark == Mark(number=6)
+    assert found.base_of(1) == Mark(), "of its log nothing is known"
 
 
 def test_the_number_is_written_inside_before_beside(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     home.commit(answered=False)
-    assert read_inside(home.connection) == 1
-    assert read_beside(home.directories.log_number) == 0
+    assert read_inside(home.connection).number == 1
+    assert beside(home.directories.log_number) == Mark()
     home.close()
     home.open()
-    assert read_beside(home.directories.log_number) == 1
+    inside = read_inside(home.connection)
+    assert inside.number > 1
+    assert beside(home.directories.log_number) == inside
     home.close()
 
 
