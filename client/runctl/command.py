@@ -43,8 +43,21 @@ def main(given: Sequence[str] | None = None) -> int:
         where = f": {error.filename}" if error.filename else ""
         return _fail(f"{error.strerror or error}{where}", INCOMPLETE)
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
-        return _fail(f"a fault of runctl itself, please report it: {type(error).__name__}: {error}", INCOMPLETE)
+        return _fail(_fault(error), INCOMPLETE)
     return status
+
+
+def _fault(error: Exception) -> str:
+    """What to tell of an error that nobody expected: where a daemon has answered, most likely it is of the answer."""
+    from runctl.exchange import Exchange
+
+    what = f"{type(error).__name__}: {error}"
+    if not Exchange.has_answered or not isinstance(error, LookupError | TypeError | ValueError | AttributeError):
+        return f"a fault of runctl itself, please report it: {what}"
+    return (
+        f"the daemon answered something else than expected ({what}): is it of another version? `runctl daemon stop`"
+        " ends it, and the next command starts one of this; if it was of this already, please report it"
+    )
 
 
 def _open_streams() -> None:

@@ -45,6 +45,8 @@ class _Asked:
 class Exchange:
     """One connection's requests, by number, and the answers that have come."""
 
+    has_answered = False  # some daemon, this process
+
     def __init__(self) -> None:
         self._protocol = Connection(CLIENT)
         self._last = 0
@@ -129,4 +131,5 @@ class Exchange:
         self._open -= 1
         if response.error is not None:
             raise error_from_text(response.error)
+        Exchange.has_answered = True
         return response.result

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from runctl import dispatch
 from runctl.command import main
+from runctl.exchange import Exchange
 
+from rund.api.params import METHODS
 from rund.errors import CODES
 from tests.integration.fake_daemon import ID, PATIENCE, FakeDaemon, Story, a_run, fake_daemon
 
@@ -223,3 +226,46 @@ def test_status_says_when_the_daemon_is_of_another_version(
     monkeypatch.setattr("rund.__version__", "0.0.1")
     assert main(["status"]) == 0
     assert capsys.readouterr().err == ""
+
+
+LINES = [
+    *("list", "start 1f2e", "stop 1f2e", "stop 1f2e --no-wait", "wait 1f2e", "rm 1f2e", "restore 1f2e", "purge -y"),
+    *("label 1f2e text", "tag 1f2e a", "show 1f2e", "show 1f2e --env", "logs 1f2e", "logs -f 1f2e", "status", "config"),
+    *("run -d echo.py", "run echo.py", "run --dry-run echo.py", "restart 1f2e", "restart -d 1f2e", "backup /tmp/copy"),
+    *("daemon start", "daemon status", "daemon stop"),
+]
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"runs": [{}], "run": {}, "last": 0}, {"runs": 7, "run": 7}, [], None, "text"], ids=repr
+)
+@pytest.mark.parametrize("line", LINES)
+def test_an_answer_of_another_shape_than_expected_is_told_in_one_line(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str], line: str, answer: object
+) -> None:
+    daemon.answers = dict.fromkeys(METHODS, answer)
+    assert main(line.split()) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("runctl: the daemon answered something else than expected (")
+    assert "is it of another version? `runctl daemon stop` ends it" in said[0]
+
+
+def test_a_daemon_that_does_not_tell_what_it_stopped_is_told_to_be_of_another_version(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.answers["stop"] = {"runs": [a_run(status="completed")]}
+    assert main(["stop", "1f2e"]) == 1
+    assert "something else than expected (KeyError: 'stopped'): is it of another version?" in capsys.readouterr().err
+
+
+def test_a_fault_where_no_daemon_has_answered_is_told_as_one_of_runctl(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: str) -> None:
+        raise KeyError("stopped")
+
+    monkeypatch.setattr(Exchange, "has_answered", False)
+    monkeypatch.setattr(dispatch, "find_command", fail)
+    assert main(["list"]) == 1
+    assert capsys.readouterr().err == "runctl: a fault of runctl itself, please report it: KeyError: 'stopped'\n"
