@@ -208,5 +208,5 @@ def _end_in_time() -> None:
 
 
 def _give_up(*, status: int) -> None:
-    _log.error("the daemon ends with something unwritten: the disk did not take it within %g s", _CLOSING)
+    _log.error("the daemon ends although something is still written or read: it had %g s to end in order", _CLOSING)
     os._exit(status)

@@ -17,6 +17,10 @@ class Reader(BatchReader):
         if self._connection.in_transaction:  # a failing disk has ended it already, and that is told
             self._connection.execute("COMMIT")
 
+    def interrupt(self) -> None:
+        """End what is being read, which raises an error there; called by another thread."""
+        self._connection.interrupt()
+
     def close(self) -> None:
         """Close the connection, when no thread uses it any more."""
         self._connection.close()

@@ -2,7 +2,8 @@
 
 Rules:
 - Whose turn it is is told by `rund.store.askers`.
-- A read whose caller was cancelled is not begun; one that was begun ends by itself, and nobody hears of it.
+- A read whose caller was cancelled is not begun; one that was begun ends by itself, and nobody hears of it.  Closing
+  ends it: a listing of a million runs would hold up the end of the daemon.
 - Threads are started when they are wanted, and can be; then they stay.
 """
 
@@ -14,6 +15,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from rund.errors import InternalError
@@ -22,10 +24,15 @@ from rund.threads import is_short_of_threads
 
 T = TypeVar("T")
 _RETRY: Final = 0.1  # seconds until the first thread is tried again, where it could not be started
+_INTERRUPT: Final = 0.1  # seconds between two interruptions of a read: only what SQLite does just then is ended by one
+_STOPPING: Final = "the daemon is stopping: try again when it has started"
 
 
 class Closes(Protocol):
     """What a thread reads with."""
+
+    def interrupt(self) -> None:
+        """End what is being read with it; called by the loop."""
 
     def close(self) -> None:
         """Let go of it; called by the loop when its thread has ended."""
@@ -56,6 +63,10 @@ class _Asked:
         if self.use is not None:
             self.use.add(time.thread_time() - begun, time.monotonic())
 
+    def refuse(self, error: InternalError) -> None:
+        """Have ``error`` come of it."""
+        self._error = error
+
     def deliver(self) -> None:
         """Tell who waits, and let go of all."""
         future, error = self.future, self._error
@@ -82,10 +93,12 @@ class Readers(Generic[Means]):
         self._most = most
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
-        self._turns: Turns[_Asked] = Turns()
-        self._wakes: queue.SimpleQueue[bool] = queue.SimpleQueue()  # one for each read that waits; False: no more come
+        self._turns: Turns[_Asked] = Turns(max(most - 1, 1))
+        # One for each read that waits, but for those that have been refused a turn; False: no more come.
+        self._wakes: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._unfinished = 0  # reads that wait or are carried out, as the loop knows
         self._means: list[Means] = []
+        self._reading: dict[_Asked, Means] = {}
         self._idle: queue.LifoQueue[Means] = queue.LifoQueue()  # those of them that nobody reads with
         self._threads: list[threading.Thread] = []
         self._ended: list[asyncio.Future[None]] = []
@@ -95,7 +108,7 @@ class Readers(Generic[Means]):
     async def read(self, query: Callable[[Means], T]) -> T:
         """The answer of ``query``, carried out in a thread; raises what that raises, or ``open_means``."""
         if self._closed:
-            raise InternalError("the daemon is stopping: try again when it has started")
+            raise InternalError(_STOPPING)
         future: asyncio.Future[T] = self._loop.create_future()
         asked = _Asked(query, future, asker.get())
         with self._lock:
@@ -107,16 +120,28 @@ class Readers(Generic[Means]):
         return await future
 
     async def close(self) -> None:
-        """Carry out what has been asked so far, end the threads, and close what they read with."""
+        """Refuse what waits, end what nobody waits for, and when all is read the threads and what they read with."""
         self._closed = True
+        with self._lock:
+            waiting = self._turns.clear()
+        for asked in waiting:
+            asked.refuse(InternalError(_STOPPING))
+            self._deliver(asked)
         for _ in self._threads:
             self._wakes.put(False)  # noqa: FBT003
-        for ended in self._ended:
-            await asyncio.shield(ended)
+        while not all(ended.done() for ended in self._ended):
+            self._interrupt_abandoned()
+            await asyncio.wait(self._ended, timeout=_INTERRUPT)
         for thread in self._threads:
             thread.join()
         for means in self._means:
             means.close()
+
+    def _interrupt_abandoned(self) -> None:
+        with self._lock:
+            abandoned = [means for asked, means in self._reading.items() if asked.future.cancelled()]
+        for means in abandoned:
+            means.interrupt()
 
     def _start_thread(self) -> None:
         ended: asyncio.Future[None] = self._loop.create_future()
@@ -142,17 +167,27 @@ class Readers(Generic[Means]):
         while self._wakes.get():
             with self._lock:
                 asked = self._turns.take()
+            if asked is None:
+                continue
             if not asked.future.cancelled():
-                asked.carry_out(self._with_means)
+                asked.carry_out(partial(self._with_means, asked))
+            with self._lock:
+                again = self._turns.end(asked.use)
+            if again:
+                self._wakes.put(True)  # noqa: FBT003
             self._loop.call_soon_threadsafe(self._deliver, asked)
             del asked  # a large answer is not kept until the next comes
         self._loop.call_soon_threadsafe(ended.set_result, None)
 
-    def _with_means(self, query: Callable[[Means], T]) -> T:
+    def _with_means(self, asked: _Asked, query: Callable[[Means], T]) -> T:
         means = self._take_means()
+        with self._lock:
+            self._reading[asked] = means
         try:
             return query(means)
         finally:
+            with self._lock:
+                del self._reading[asked]
             self._idle.put(means)
 
     def _take_means(self) -> Means:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -15,6 +16,9 @@ import pytest
 
 from rund.errors import InternalError, InvalidError
 from rund.store.askers import Use, asker
+from rund.store.connection import open_reader
+from rund.store.directories import Directories
+from rund.store.reader import Reader
 from rund.store.readers import Readers
 
 pytestmark = pytest.mark.anyio
@@ -28,6 +32,9 @@ class Means:
     def __init__(self) -> None:
         type(self).made += 1
         self.closed = False
+
+    def interrupt(self) -> None:
+        pass
 
     def close(self) -> None:
         self.closed = True
@@ -83,6 +90,33 @@ async def test_who_has_used_little_is_not_held_up_by_all_that_another_asks() -> 
             hold.let_go()
     assert order[:2] == ["own", "light"]
     assert order[2:] == ["heavy"] * 100
+
+
+async def test_one_asker_does_not_hold_all_threads() -> None:
+    done: list[str] = []
+    greedy = Use(time.monotonic())
+
+    async def read(use: Use | None, query: Callable[[Means], object]) -> None:
+        asker.set(use)
+        await readers_.read(query)
+
+    async with readers(3) as readers_:
+        holds = [Hold() for _ in range(5)]
+        async with anyio.create_task_group() as tasks:
+            for hold in holds:
+                tasks.start_soon(read, greedy, hold)
+            for hold in holds[:2]:
+                await hold.begun.wait()
+            for number in range(3):  # each has its turn, though the others of the greedy one do not end
+                await read(Use(time.monotonic()), lambda _, number=number: done.append(f"honest {number}"))
+                await read(None, lambda _, number=number: done.append(f"own {number}"))
+            assert not holds[2].begun.is_set()
+            for hold, next_one in zip(holds, holds[2:], strict=False):
+                hold.let_go()
+                await next_one.begun.wait()
+            for hold in holds:
+                hold.let_go()
+    assert done == [f"{who} {number}" for number in range(3) for who in ("honest", "own")]
 
 
 async def test_what_a_read_has_used_is_counted_for_its_asker() -> None:
@@ -202,3 +236,51 @@ async def test_closed_it_reads_nothing_more_and_has_closed_its_means() -> None:
     assert means.closed
     with pytest.raises(InternalError, match="stopping"):
         await readers_.read(lambda _: None)
+
+
+async def test_closing_refuses_what_waits_and_waits_for_what_is_read_for_somebody() -> None:
+    readers_ = Readers(Means, 1)
+    outcome: list[object] = []
+
+    async def read(query: Callable[[Means], object]) -> None:
+        try:
+            outcome.append(await readers_.read(query))
+        except InternalError as error:
+            outcome.append(error.message)
+
+    async with anyio.create_task_group() as tasks:
+        hold = Hold()
+        tasks.start_soon(read, hold)
+        await hold.begun.wait()
+        tasks.start_soon(read, lambda _: "too late")
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(readers_.close)
+        await anyio.wait_all_tasks_blocked()
+        assert outcome == ["the daemon is stopping: try again when it has started"]
+        hold.let_go()
+    assert outcome[1:] == [None]
+
+
+async def test_closing_ends_a_read_that_nobody_waits_for(directories: Directories) -> None:
+    readers_ = Readers(lambda: Reader(open_reader(directories.database)), 2)
+    begun = anyio.Event()
+    loop = asyncio.get_running_loop()
+    errors: list[sqlite3.Error] = []
+
+    def endless(reader: Reader) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        try:
+            reader.connection.execute(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+            ).fetchone()
+        except sqlite3.Error as error:
+            errors.append(error)
+            raise
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(readers_.read, endless)
+        await begun.wait()
+        tasks.cancel_scope.cancel()
+    with anyio.fail_after(60):
+        await readers_.close()
+    assert [error.sqlite_errorcode for error in errors] == [sqlite3.SQLITE_INTERRUPT]

@@ -26,6 +26,6 @@ def content(database: Path) -> dict[str, list[tuple[object, ...]]]:
     for table in tables:
         columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[1] != "damage"]
         rows = connection.execute(f"SELECT {', '.join(columns)} FROM {table}")
-        found[table] = sorted((row for row in rows if row[0] != "log_number"), key=repr)
+        found[table] = sorted((row for row in rows if row[0] not in ("log_number", "log_token")), key=repr)
     connection.close()
     return found
