@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import itertools
 import os
 import socket
 import subprocess
@@ -17,6 +18,9 @@ from rund.executor.shim_request import ANSWER, FORKED, FORKED_UNSEEN, LENGTH
 from rund.executor.shims import Shim
 
 _PATIENCE: Final = 30.0  # seconds for one answer; a fork server that takes longer is given up
+# Requests that are sent before an answer is read.  The system's buffers have room for two hundred answers: were there
+# more, the server would wait to write one, and this to write a request.
+_AHEAD: Final = 32
 _END_PATIENCE: Final = 5.0  # seconds for its end when its channel is closed
 _CODE: Final = "import sys; sys.path.append(sys.argv[1]); from rund.executor.fork_server import main; main()"
 _ROOT: Final = str(Path(rund.__file__).resolve().parent.parent)
@@ -60,14 +64,16 @@ class ForkClient:
         outcomes: list[Shim | RefusedError | UnknownOutcomeError] = []
         try:
             channel = self._running()
-            for request, lock in requests:
-                socket.send_fds(channel, [LENGTH.pack(len(request))], [lock])
-                channel.sendall(request)
+            unsent = iter(requests)
+            for request, lock in itertools.islice(unsent, _AHEAD):
+                _send(channel, request, lock)
             while left:
                 channel.recv(ANSWER.size, socket.MSG_PEEK)
                 os.close(left.pop(0))
                 outcomes.append(self._received(channel, leash=leashes > 0))
                 leashes -= 1
+                for request, lock in itertools.islice(unsent, 1):
+                    _send(channel, request, lock)
         except _NoServerError as error:
             outcomes += [RefusedError(str(error)) for _ in requests]
         except OSError:
@@ -148,3 +154,8 @@ class ForkClient:
         if self._process is not None:
             self._process.kill()
         self.close()
+
+
+def _send(channel: socket.socket, request: bytes, lock: int) -> None:
+    socket.send_fds(channel, [LENGTH.pack(len(request))], [lock])
+    channel.sendall(request)
