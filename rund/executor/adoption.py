@@ -100,7 +100,7 @@ def kill_orphans(directory: Path) -> None:
     newest, before = newest_process(), 0
     over = time.monotonic() + _CHASE
     lock = directory / TRIAL_LOCK
-    while newest != before and time.monotonic() < over and (is_held(lock) or not lock.exists()):
+    while newest != before and time.monotonic() < over and _may_be_held(lock):
         _signal_each(range(newest, max(newest - _CHASED, 1), -1), holds, signal.SIGKILL)
         newest, before = newest_process(), newest
 
@@ -108,9 +108,20 @@ def kill_orphans(directory: Path) -> None:
 def _holds(directory: Path, names: Sequence[str]) -> Callable[[int], bool]:
     """Whether a process has the trial's lock open; if that was removed, one of these ``names``."""
     lock = directory / TRIAL_LOCK
-    if lock.exists():
+    if _is_there(lock):
         return lambda pid: has_open(pid, str(lock))
     return lambda pid: has_named(pid, names)
+
+
+def _may_be_held(lock: Path) -> bool:
+    try:
+        return is_held(lock) or not _is_there(lock)
+    except OSError:  # nobody can tell
+        return True
+
+
+def _is_there(lock: Path) -> bool:
+    return os.path.exists(lock)  # noqa: PTH110 - pathlib's raises where a folder is closed
 
 
 def _signal_each(pids: Iterable[int], holds: Callable[[int], bool], *numbers: signal.Signals) -> None:

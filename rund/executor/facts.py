@@ -29,6 +29,7 @@ from rund.executor.framing import (
 from rund.executor.locks import NotAFileError, boot_id, is_held, open_plain
 from rund.executor.processes import some_has_named
 from rund.executor.records import read_exit, read_start
+from rund.executor.reopening import reopened
 from rund.model.facts import AttemptFacts
 from rund.operations.scalars import read_scalars
 
@@ -119,14 +120,14 @@ def _size(path: Path) -> int:
 
 def _held(path: Path, damaged: list[str]) -> bool:
     try:
-        return is_held(path)
+        return reopened(is_held, path)
     except NotAFileError as error:
         damaged.append(f"{path.name}: {error}")
         return False
     except OSError as error:
         _note(path, error, damaged)
         # A symbolic link is nobody's lock; whether one that may not be opened is held, nobody can tell.
-        return not path.is_symlink()
+        return not os.path.islink(path)  # noqa: PTH114 - pathlib's raises where a folder is closed
 
 
 def _record(path: Path, read: Callable[[bytes], _Value], damaged: list[str]) -> _Value | None:
@@ -142,7 +143,7 @@ def _record(path: Path, read: Callable[[bytes], _Value], damaged: list[str]) -> 
 
 
 def _content(path: Path) -> bytes:
-    descriptor = open_plain(path)
+    descriptor = reopened(open_plain, path)
     try:
         return os.read(descriptor, RECORD_SIZE + 1)
     finally:
@@ -168,7 +169,7 @@ def _note(path: Path, error: OSError, damaged: list[str]) -> None:
 
 def _scalars(output: Path) -> dict[str, float]:
     try:
-        descriptor = open_plain(output)
+        descriptor = reopened(open_plain, output)
     except OSError:
         return {}
     try:

@@ -1,0 +1,90 @@
+"""What an attempt has closed to its own user hinders neither it nor others: with a daemon that has no rights of root."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.process.conftest import Machine, wait_until
+
+# A daemon of root's that may do no more than any other user: with what it owns, that is.
+_NO_MORE_RIGHTS = """
+import ctypes, os, sys
+for capability in range(64):
+    ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP; others have none to drop
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+# Closes what is asked for: its own folder, or one of the files there.
+CLOSES = """
+import os, time
+what = ""
+out = os.readlink("/proc/self/fd/1")
+path = os.path.join(os.path.dirname(out), what)
+os.chmod(path, 0)
+place = os.environ["RUND_PROJECT_DIR"]
+open(place + "/closed", "w").close()
+while not os.path.exists(place + "/go"):
+    time.sleep(0.02)
+print("score: 3")
+"""
+WAITS = "import os, time\nwhile not os.path.exists(os.environ['RUND_PROJECT_DIR'] + '/go'):\n    time.sleep(0.02)\n"
+
+
+@pytest.fixture
+def machine(machine: Machine) -> Machine:
+    machine.launcher = [sys.executable, "-c", _NO_MORE_RIGHTS]
+    machine.script("closes.py", CLOSES)
+    machine.script("waits.py", WAITS)
+    return machine
+
+
+def closed(machine: Machine, what: str) -> str:
+    """A run that lives, and has closed this file of its attempt, or the folder."""
+    run: str = machine.json("run", "-d", "closes.py", f"what={what or '.'}")["run"]["id"]
+    wait_until((machine.project / "closed").exists)
+    return run
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["one daemon", "the next daemon"])
+@pytest.mark.parametrize("what", ["", "shim.lock", "trial.lock", "started", "exit", "output"])
+def test_what_has_closed_its_folder_or_files_ends_as_it_does(machine: Machine, what: str, again: bool) -> None:
+    daemon = machine.start()
+    run = closed(machine, what)
+    other: str = machine.json("run", "-d", "waits.py")["run"]["id"]
+    if again:
+        machine.kill()
+        daemon = machine.start()
+    (machine.project / "go").touch()
+    assert machine.ctl("wait", run, other).returncode == 0
+    seen = machine.json("show", run)["run"]
+    assert (seen["status"], seen["reason"], seen["attempts"]) == ("completed", None, 1)
+    assert seen["scalars"] == {"score": 3}
+    assert daemon.poll() is None
+
+
+def test_what_has_closed_its_folder_can_be_stopped(machine: Machine) -> None:
+    machine.start()
+    run = closed(machine, "")
+    machine.kill()
+    daemon = machine.start()
+    machine.ctl("stop", run, check=True)
+    assert machine.json("show", run)["run"]["reason"] == "stopped"
+    assert daemon.poll() is None
+
+
+def test_runs_whose_folders_were_closed_above_are_taken_back_when_they_are_open_again(machine: Machine) -> None:
+    machine.start()
+    run: str = machine.json("run", "-d", "waits.py")["run"]["id"]
+    machine.kill()
+    attempts = machine.home / "attempts"
+    attempts.chmod(0)
+    try:
+        daemon = machine.start()
+        (machine.project / "go").touch()
+        assert machine.json("show", run)["run"]["status"] == "running"
+    finally:
+        attempts.chmod(0o700)
+    assert machine.ctl("wait", run).returncode == 0
+    assert daemon.poll() is None
