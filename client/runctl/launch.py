@@ -56,7 +56,8 @@ def launch(environ: Mapping[str, str], *, command: Sequence[str] = _COMMAND, pat
         _make(Path(folder))
         lock = os.open(f"{folder}/start.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise NoDaemonError(f"the home {folder} cannot be used: {error.strerror}; see RUND_HOME") from None
+        where = "" if error.filename in (None, folder) else f" ({error.filename})"
+        raise NoDaemonError(f"the home {folder} cannot be used: {error.strerror}{where}; see RUND_HOME") from None
     try:
         return _wait_for_lock(lock, environ, deadline) or _start(environ, folder, command, deadline)
     finally:

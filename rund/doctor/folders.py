@@ -17,7 +17,7 @@ _LOG_KEPT: Final = 1024**2
 def folder_findings(home: Path, *, fix: bool) -> list[Finding]:
     """What is found of the folders and files of ``home``; with ``fix`` what is safe is mended."""
     found = [finding for path in (home, *(home / name for name in _FOLDERS)) for finding in _folder(path, fix=fix)]
-    for name in ("lock", "rund.number", "rund.db"):
+    for name in ("lock", "start.lock", "rund.number", "rund.db", "rund.db-wal", "rund.db-shm"):
         found += _file(home / name, fix=fix)
     return [*found, *_log(home / "rund.log", fix=fix)] or [ok("folders", f"those of {home} are as they should be")]
 
@@ -50,12 +50,16 @@ def _closed(path: Path, status: os.stat_result, mode: int, *, fix: bool) -> list
         return [
             wrong("folders", f"{path} belongs to another user (uid {status.st_uid})", f"chown it to {os.geteuid()}")
         ]
-    if stat.S_IMODE(status.st_mode) & 0o077 == 0 and status.st_mode & mode == mode:
+    if status.st_mode & mode != mode:
+        state = "closed to its owner"
+    elif stat.S_IMODE(status.st_mode) & 0o077:
+        state = "not its owner's alone"
+    else:
         return []
     if not fix:
-        return [wrong("folders", f"{path} is not its owner's alone", f"`chmod {mode:o} {path}`, or doctor --fix")]
+        return [wrong("folders", f"{path} is {state}", f"`chmod {mode:o} {path}`, or doctor --fix")]
     path.chmod(mode)
-    return [fixed("folders", f"{path} was not its owner's alone")]
+    return [fixed("folders", f"{path} was {state}")]
 
 
 def _log(path: Path, *, fix: bool) -> list[Finding]:
@@ -63,7 +67,11 @@ def _log(path: Path, *, fix: bool) -> list[Finding]:
         status = path.lstat()
     except FileNotFoundError:
         return []
-    if not stat.S_ISREG(status.st_mode) or status.st_size <= _LOG_BYTES:
+    if not stat.S_ISREG(status.st_mode):
+        return []
+    if status.st_mode & 0o600 != 0o600:
+        return _closed(path, status, 0o600, fix=fix)
+    if status.st_size <= _LOG_BYTES:
         return []
     if not fix:
         return [wrong("folders", f"{path} has grown to {status.st_size:,} bytes", "doctor --fix keeps its end")]

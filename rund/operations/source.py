@@ -60,9 +60,8 @@ class Sources:
         except OSError as error:
             if error.errno in _FULL:
                 raise FullError(f"{self._folder}: the disk is full: free some space and try again") from None
-            raise InternalError(
-                f"the source cannot be copied ({error}): is the disk of {self._folder} failing?"
-            ) from None
+            what = f"{(error.strerror or str(error)).lower()}: {os.fsdecode(error.filename or self._folder)}"
+            raise InternalError(f"the source cannot be copied: {what}; see `runctl doctor`") from None
 
     def is_whole(self, digest: str) -> bool:
         """Whether there is a copy, and all of it is on the disk.  Raises OSError."""

@@ -122,6 +122,23 @@ def test_what_is_safe_is_mended(machine: Machine) -> None:
     assert machine.json("status")["counts"]["completed"] == 1
 
 
+def test_what_is_closed_to_its_owner_is_told_and_opened(machine: Machine) -> None:
+    used(machine)
+    machine.kill()
+    for name in ("start.lock", "rund.log"):  # as a client that starts a daemon makes them
+        (machine.home / name).touch(mode=0o600)
+    names = ("attempts", "start.lock", "rund.db", "rund.db-wal", "rund.db-shm", "rund.log")
+    modes = {name: (machine.home / name).stat().st_mode for name in names}
+    for name in names:
+        (machine.home / name).chmod(0o500 if name == "attempts" else 0o400)
+    found = looked(machine)
+    told = {each["what"] for each in found["findings"] if each["level"] == "wrong"}
+    assert told == {f"{machine.home / name} is closed to its owner" for name in names}
+    assert looked(machine, "--fix")["wrong"] == 0
+    assert {name: (machine.home / name).stat().st_mode for name in names} == modes
+    assert looked(machine)["wrong"] == 0
+
+
 def test_counts_that_are_wrong_are_counted_anew(machine: Machine) -> None:
     used(machine)
     batch = machine.json("run", "-d", "one.py", "n=[1,2,3]")["run"]["id"]
