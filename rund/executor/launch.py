@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from rund.errors import RundError
 from rund.executor.backend import Submission
+from rund.executor.inputs import link_input
 from rund.model.operation import Operation
 from rund.model.run import Attempt, Run, Spec
 from rund.operations.command import CommandLine, command_line
@@ -91,10 +92,7 @@ class Launcher:
         make_private_folder(folder)
         make_private_folder(self._directories.attempt(attempt.token))
         for name, target in setup.inputs:
-            link = folder / name
-            if not link.is_symlink() and not link.exists():
-                link.parent.mkdir(parents=True, exist_ok=True)
-                link.symlink_to(target)
+            link_input(folder, name, target)
 
     def _shared(self, reader: Reader, run: Run, attempt: Attempt, program: _Program) -> dict[str, str]:
         """What a trial has besides: its batch, and its share of the processors among those that may run at once."""

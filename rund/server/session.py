@@ -23,7 +23,7 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 
-from rund.errors import FullError, error_text
+from rund.errors import FullError, RundError, error_text
 from rund.handlers.peer import Answerer
 from rund.protocol.connection import SERVER, Connection
 from rund.protocol.encoding import encode_notification, encode_response
@@ -236,8 +236,11 @@ class Session:
             self._account.release(Held.WAITING, request.holds)
             self._in_flight -= 1
 
-    def _end(self, error: PeerGoneError | None) -> None:
-        if error is not None:
+    def _end(self, error: PeerGoneError | RundError | None) -> None:
+        if isinstance(error, RundError):
+            logger.warning("a subscription could not go on: %s", error.message)
+            self._stream.send_last(encode_notification("error", [error_text(error)]))
+        elif error is not None:
             logger.info("a client %s", error)
         if self._answering:  # that is finished, and what waits need not wait for it
             self._tasks.cancel_scope.cancel()

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 import anyio.abc
 
-from rund.errors import FullError
+from rund.errors import FullError, RundError
 from rund.server.account import Account, Held
 from rund.server.stream import PeerGoneError
 
@@ -18,9 +18,9 @@ Stream = Callable[[], Awaitable[None]]
 
 
 class Subscriptions:
-    """The streams of one client; ``end`` ends the client, with the reason where it is the client's own."""
+    """The streams of one client; ``end`` ends the client, with the reason unless that is a fault of rund."""
 
-    def __init__(self, account: Account, most: int, end: Callable[[PeerGoneError | None], None]) -> None:
+    def __init__(self, account: Account, most: int, end: Callable[[PeerGoneError | RundError | None], None]) -> None:
         self._account = account
         self._most = most
         self._end = end
@@ -68,7 +68,7 @@ class Subscriptions:
         try:
             with scope:
                 await stream()
-        except PeerGoneError as error:
+        except (PeerGoneError, RundError) as error:
             self._end(error)
         except Exception:  # noqa: BLE001 - logged, and ends the connection
             _log.exception("a subscription ended by a fault of rund; its connection is closed")

@@ -98,11 +98,6 @@ class Directories:
         """A source's folder."""
         return self.home / "sources" / digest
 
-    def garbage_of(self, run_id: str, tokens: list[str]) -> list[str]:
-        """The folders of a run and of these attempts, relative to the home."""
-        folders = [self.run(run_id), *(self.attempt(token) for token in tokens)]
-        return [str(folder.relative_to(self.home)) for folder in folders]
-
     def garbage_of_attempt(self, token: str) -> str:
         """The folder of an attempt, relative to the home."""
         return str(self.attempt(token).relative_to(self.home))

@@ -14,7 +14,7 @@ import anyio.abc
 import anyio.from_thread
 import anyio.lowlevel
 
-from rund.errors import InvalidError
+from rund.errors import FullError, InvalidError
 from rund.handlers.peer import Peer
 from rund.protocol import (
     CLIENT,
@@ -128,11 +128,15 @@ class SmallAnswerer:
         """Lets out a cancellation that nobody asked for."""
         raise anyio.get_cancelled_exc_class()
 
-    async def answer_subscribe(self, peer: Peer, size: int = 1, *, padding: str = "", faulty: bool = False) -> object:
+    async def answer_subscribe(
+        self, peer: Peer, size: int = 1, *, padding: str = "", faulty: bool = False, refused: bool = False
+    ) -> object:
         async def stream() -> None:
             count = 0
             try:
                 while True:
+                    if refused:
+                        raise FullError("no room for a stream")
                     if faulty:
                         raise ValueError("a fault in a stream")
                     count += 1

@@ -180,6 +180,14 @@ def test_a_subscription_that_fails_closes_its_connection(served: Served) -> None
         assert other.call("append", value=1).result == [1]
 
 
+def test_a_subscription_that_cannot_go_on_says_why_and_closes_its_connection(served: Served) -> None:
+    with served.client() as client:
+        client.call("subscribe", refused=True)
+        (notification,) = client.until_closed()
+        assert isinstance(notification, Notification)
+        assert (notification.method, notification.params) == ("error", ["full: no room for a stream"])
+
+
 def test_a_kept_answer_is_given_at_once_under_the_msgid_of_its_request(served: Served) -> None:
     with served.client() as client:
         request = encode_request(1, "nobody answers this", [])

@@ -21,7 +21,7 @@ from rund.model.event import EventKind
 from rund.model.status import Status
 from rund.store.cleaning import clean_up, note_leftovers, remove_garbage
 from rund.store.committing import Asked, Committer
-from rund.store.directories import Directories
+from rund.store.directories import Directories, run_folder
 from rund.store.files import StoreFiles
 from rund.store.listing import RunFilter
 from rund.store.migrate import migrations
@@ -298,7 +298,7 @@ async def test_what_nothing_needs_is_removed_and_what_is_needed_is_not(
 
     def purge(transaction: Transaction) -> None:
         transaction.purge_runs([first])
-        transaction.add_garbage(directories.garbage_of(first, ["not-there"]))
+        transaction.add_garbage([run_folder(first), directories.garbage_of_attempt("not-there")])
 
     await store.write(purge)
     await remove_garbage(store)
