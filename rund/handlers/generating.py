@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
-from rund.engine.trials import generate
+from rund.engine.trials import count, generate
+from rund.errors import InvalidError
 from rund.model.batch import Prototype
 from rund.model.operation import Operation
 from rund.model.run import Setup
@@ -15,6 +17,8 @@ from rund.model.values import Flags, FlagValue
 from rund.operations.batch_rows import assign_rows, rows_from_json
 from rund.store.codec import dump, flags_key, read_flags
 from rund.threads import in_thread
+
+MAX_TEXT: Final = 512 * 1024 * 1024  # characters of all trials' flags, which are held until they are stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,23 +38,37 @@ class Generated:
 
 async def generate_trials(prototype: Prototype, operation: Operation, setup: Setup, *, force: bool) -> Generated:
     """Generate in a thread of its own; raises `rund.errors.InvalidError` for what cannot be generated."""
-    return await in_thread(partial(_generate, prototype, operation, setup, force=force))
+    return await in_thread(partial(generate_flags, prototype, operation, setup, force=force))
 
 
-def _generate(prototype: Prototype, operation: Operation, setup: Setup, *, force: bool) -> Generated:
+def generate_flags(prototype: Prototype, operation: Operation, setup: Setup, *, force: bool) -> Generated:
+    """The trials of ``prototype``; raises `rund.errors.InvalidError`, also for flags of more than `MAX_TEXT`."""
     space = prototype.space
     rows = None
     if prototype.rows is not None:
         rows = assign_rows(operation, rows_from_json(prototype.rows), space=space, given=setup.given, force=force)
-    trials = generate(
-        space, rows, optimizer=prototype.optimizer, seed=setup.random_seed, max_trials=prototype.max_trials
-    )
+    optimizer, max_trials = prototype.optimizer, prototype.max_trials
+    wanted = count(space, rows, optimizer=optimizer, max_trials=max_trials)
+    if rows is None:
+        _check_text(wanted * len(dump(space.fixed)), wanted)  # at least: each trial has those
     texts: list[str] = []
     keys: list[bytes] = []
-    for flags in trials:
-        texts.append(dump(flags))
+    size = 0
+    for flags in generate(space, rows, optimizer=optimizer, seed=setup.random_seed, max_trials=max_trials):
+        text = dump(flags)
+        texts.append(text)
         keys.append(flags_key(flags))
+        size += len(text)
+        _check_text(size, wanted)
     return Generated(texts=texts, keys=keys)
+
+
+def _check_text(size: int, trials: int) -> None:
+    if size > MAX_TEXT:
+        raise InvalidError(
+            f"the flags of {trials:,} trials have more than {MAX_TEXT:,} characters: give shorter values, or fewer"
+            " trials; a long text can stand in a file that the trials read"
+        )
 
 
 def shown_flags(space: Space) -> Flags:

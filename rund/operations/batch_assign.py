@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rund.model.operation import FlagDef, Operation
-from rund.model.space import FlagSpace, Row, Space, space_of, space_values
-from rund.model.values import FlagValue
+from rund.model.operation import Operation
+from rund.model.space import Row, Space, space_of, space_values
 from rund.operations.assign import assign_values, check_required, takes_any_flag
-from rund.operations.flag_functions import fit_space, read_list, read_space
+from rund.operations.flag_functions import fit_space
 from rund.operations.given import Assignment, same_name
+from rund.operations.together import ListReader, check_together
 from rund.operations.update import undeclared
 
 
@@ -38,7 +38,9 @@ def assign_batch(
     file may give the required flags.  Raises `InvalidError`, naming the flag.
     """
     before = None if base is None else space_values(base)
-    flags, names = assign_values(operation, assignments, _read, base=before, given=given, force=force)
+    reader = ListReader()
+    flags, names = assign_values(operation, assignments, reader.read, base=before, given=given, force=force)
+    check_together(flags)
     if not has_rows:
         for flag in operation.flags:
             check_required(operation, flag, flags[flag.name])
@@ -61,9 +63,3 @@ def updated_space(before: Operation, operation: Operation, space: Space, given: 
         for flag in operation.flags
     }
     return space_of(updated | undeclared(operation, undeclared(before, kept)))
-
-
-def _read(flag: FlagDef, assignment: Assignment) -> FlagValue | FlagSpace:
-    if assignment.text is None:
-        return read_list(flag, assignment.value)
-    return read_space(flag, assignment.text)

@@ -17,8 +17,9 @@ from rund.model.operation import FlagDef, Operation
 from rund.model.space import FlagSpace, Row, Space, space_values
 from rund.model.values import FlagValue
 from rund.operations.assign import check_required, passed_flag, takes_any_flag
-from rund.operations.flag_functions import read_list, read_space
-from rund.operations.given import check_name, check_value, same_name
+from rund.operations.flag_functions import read_list
+from rund.operations.given import Assignment, check_name, check_value, same_name
+from rund.operations.together import ListReader
 
 MAX_ROWS: Final = 1_000_000
 _WHERE: Final = ',"where":'
@@ -140,6 +141,7 @@ class _RowReader:
         self._known = {same_name(flag.name): flag for flag in operation.flags}
         self._flags: dict[str, FlagDef] = {}
         self._read: dict[tuple[str, str], FlagValue | FlagSpace] = {}
+        self._lists = ListReader()
         self._required = [flag for flag in operation.flags if flag.required and self._values.get(flag.name) is None]
 
     def read(self, row: Mapping[str, FlagValue]) -> Row:
@@ -168,7 +170,7 @@ class _RowReader:
         if key not in self._read:
             if len(self._read) >= _REMEMBERED:
                 self._read.clear()
-            self._read[key] = read_space(flag, value)
+            self._read[key] = self._lists.read(flag, Assignment(name=flag.name, text=value))
         return self._read[key]
 
 

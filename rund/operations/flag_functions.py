@@ -6,7 +6,7 @@ Rules:
 - ``[LOW:HIGH]`` is ``uniform[LOW:HIGH]`` where all in the brackets is numbers; ``[host:80]`` is a list of a string.
 - A flag that takes several values takes a plain list as one value, and a list of lists as a list of values.
 - Other flags take a list of lists as a list of values too, each of them a list, unless their type is declared.
-- A list has at most `MAX_VALUES` values; a function does not stand inside one.
+- A list has at most `MAX_VALUES` values, and all lists together `MAX_TOGETHER`; a function does not stand inside one.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from rund.model.operation import FlagDef, FlagType
 from rund.model.space import Choices, FlagSpace, LogUniform, Uniform
 from rund.model.values import FlagValue, ValueSyntaxError, format_value, read_value, split_list
 from rund.operations.fit import FUNCTION, UNCLOSED, fit_choice, read_text, takes_list
-from rund.operations.series import MAX_VALUES, FunctionError, bounds, is_number, series, split_parts
+from rund.operations.series import MAX_VALUES, TOO_MANY, FunctionError, bounds, is_number, series, split_parts
 
 _RANDOM = frozenset({"uniform", "loguniform"})
 
 
-def read_space(flag: FlagDef, text: str) -> FlagValue | FlagSpace:
-    """The value, list or function that ``text`` stands for when given to ``flag``.
+def read_space(flag: FlagDef, text: str, most: int = MAX_VALUES) -> FlagValue | FlagSpace:
+    """The value, list or function that ``text`` stands for when given to ``flag``; ``most`` values may be in a list.
 
-    Raises `InvalidError`, naming the flag and the reason.
+    Raises `InvalidError`, naming the flag and the reason, before a list that is too long is made.
     """
     shown = text.strip()
     function = FUNCTION.fullmatch(text)
     if function is not None:
-        return _function(flag, shown, function[1], function[2])
+        return _function(flag, shown, function[1], function[2], most)
     if UNCLOSED.fullmatch(text):
         raise _wrong(flag, shown, "a ] is missing at its end")
     if shown[:1] != "[":
@@ -37,7 +37,7 @@ def read_space(flag: FlagDef, text: str) -> FlagValue | FlagSpace:
     if "\0" in text:
         raise InvalidError(f"{flag.name}: a value cannot hold a null character", field=flag.name)
     if _is_bounds(shown):
-        return _function(flag, shown, "uniform", shown[1:-1])
+        return _function(flag, shown, "uniform", shown[1:-1], most)
     try:
         items = split_list(shown)
     except ValueSyntaxError as error:
@@ -47,12 +47,12 @@ def read_space(flag: FlagDef, text: str) -> FlagValue | FlagSpace:
             raise _wrong(flag, shown, f"the function {item} stands inside a list: give it alone")
     if takes_list(flag) and not (items and all(item[:1] == "[" for item in items)):
         return read_text(flag, text)
-    _check_list(flag, shown, len(items))
+    _check_list(flag, shown, len(items), most)
     return Choices(values=tuple(_item(flag, item) for item in items), text=shown)
 
 
-def read_list(flag: FlagDef, value: FlagValue) -> FlagValue | FlagSpace:
-    """What a typed value stands for: a list is a list of values, a string always a string.
+def read_list(flag: FlagDef, value: FlagValue, most: int = MAX_VALUES) -> FlagValue | FlagSpace:
+    """What a typed value stands for: a list is a list of values, at most ``most``, a string always a string.
 
     Raises `InvalidError`, naming the flag.
     """
@@ -60,7 +60,7 @@ def read_list(flag: FlagDef, value: FlagValue) -> FlagValue | FlagSpace:
         return fit_choice(flag, value)
     if takes_list(flag) and not (value and all(isinstance(item, list) for item in value)):
         return fit_choice(flag, value)
-    _check_list(flag, None, len(value))
+    _check_list(flag, None, len(value), most)
     return Choices(values=tuple(fit_choice(flag, item) for item in value))
 
 
@@ -75,12 +75,16 @@ def fit_space(flag: FlagDef, value: FlagValue | FlagSpace) -> FlagValue | FlagSp
             return fit_choice(flag, value)
 
 
-def _check_list(flag: FlagDef, text: str | None, count: int) -> None:
+def _check_list(flag: FlagDef, text: str | None, count: int, most: int) -> None:
     if not count:
         raise InvalidError(f"{flag.name}: the list is empty: give at least one value", field=flag.name)
     if count > MAX_VALUES:
         reason = f"the list has {count:,} values, and at most {MAX_VALUES:,} can be given"
-        raise InvalidError(f"{flag.name}: {reason}", field=flag.name) if text is None else _wrong(flag, text, reason)
+    elif count > most:
+        reason = TOO_MANY
+    else:
+        return
+    raise InvalidError(f"{flag.name}: {reason}", field=flag.name) if text is None else _wrong(flag, text, reason)
 
 
 def _item(flag: FlagDef, text: str) -> FlagValue:
@@ -97,11 +101,11 @@ def _is_bounds(text: str) -> bool:
     return any(parts) and all(not part or is_number(part) for part in parts)
 
 
-def _function(flag: FlagDef, text: str, name: str, inside: str) -> FlagValue | FlagSpace:
+def _function(flag: FlagDef, text: str, name: str, inside: str, most: int) -> FlagValue | FlagSpace:
     try:
         parts = split_parts(name, inside)
         if name not in _RANDOM:
-            return _series(flag, text, series(name, parts))
+            return _series(flag, text, series(name, parts, most))
         low, high = bounds(name, parts, floats=flag.type is FlagType.FLOAT)
     except FunctionError as error:
         raise _wrong(flag, text, str(error)) from None

@@ -18,7 +18,12 @@ from typing import Final
 
 from rund.model.values import MAX_INTEGER, MIN_INTEGER, FlagValue, ValueSyntaxError, read_float, read_scalar
 
-MAX_VALUES: Final = 1_000_000
+MAX_VALUES: Final = 1_000_000  # of one list
+MAX_TOGETHER: Final = 2_000_000  # of all lists of a batch, which are held at the same time
+TOO_MANY: Final = (
+    f"the lists of all flags have more than {MAX_TOGETHER:,} values together: give shorter lists,"
+    " or a random value such as NAME=[1:1000000]"
+)
 _MAX_DIGITS: Final = 400  # of a bound: none is larger or finer than a float
 _TRAPS: Final = [InvalidOperation, DivisionByZero, Overflow]
 _FORTY: Final = Context(
@@ -50,14 +55,14 @@ def split_parts(name: str, inside: str) -> list[str]:
     return parts
 
 
-def series(name: str, parts: Sequence[str]) -> list[int] | list[float]:
-    """The values of a function that gives a list.  Raises `FunctionError`."""
+def series(name: str, parts: Sequence[str], most: int = MAX_VALUES) -> list[int] | list[float]:
+    """The values of a function that gives a list.  Raises `FunctionError`, also for more than ``most``, at once."""
     whole = all(isinstance(_number(part), int) for part in parts)
     if name == "range":
-        return _range(parts, whole=whole)
+        return _range(parts, most, whole=whole)
     low, high = _exact(parts[0]), _exact(parts[1])
     _check_order(low, high, parts)
-    count = _count(parts[2])
+    count = _count(parts[2], most)
     if name == "linspace":
         return _spaced(low, (high - low) / (count - 1), count, whole=whole)
     if name == "geomspace" and low <= 0:
@@ -121,21 +126,24 @@ def _check_order(low: Fraction | float, high: Fraction | float, parts: Sequence[
         raise FunctionError(f"the lower bound {parts[0]} must be less than the upper bound {parts[1]}")
 
 
-def _count(text: str) -> int:
+def _count(text: str, most: int) -> int:
     count = _number(text)
     if not isinstance(count, int) or count < 2:
         raise FunctionError(f"the number of values must be an integer of at least 2, not {text}")
-    _check_count(count)
+    check_count(count, most)
     return count
 
 
-def _check_count(count: int) -> None:
+def check_count(count: int, most: int) -> None:
+    """Raise `FunctionError` for a list of more than `MAX_VALUES`, or more than the ``most`` that others leave."""
     if count > MAX_VALUES:
         shown = f"{count:,}" if count < 10**18 else "far more"
         raise FunctionError(f"it gives {shown} values, and a list has at most {MAX_VALUES:,}")
+    if count > most:
+        raise FunctionError(TOO_MANY)
 
 
-def _range(parts: Sequence[str], *, whole: bool) -> list[int] | list[float]:
+def _range(parts: Sequence[str], most: int, *, whole: bool) -> list[int] | list[float]:
     start, stop = _exact(parts[0]), _exact(parts[1])
     step = _exact(parts[2]) if len(parts) == 3 else Fraction(1)
     if step == 0:
@@ -145,7 +153,7 @@ def _range(parts: Sequence[str], *, whole: bool) -> list[int] | list[float]:
     if step < 0 and start < stop:
         raise FunctionError(f"the step {parts[2]} is negative, and the start {parts[0]} less than the stop {parts[1]}")
     count = (stop - start) // step + 1
-    _check_count(count)
+    check_count(count, most)
     return _spaced(start, step, count, whole=whole)
 
 

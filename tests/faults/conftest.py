@@ -1,5 +1,5 @@
 """The machine of the process tests, for faults of the whole."""
 
-from tests.process.conftest import machine, served
+from tests.process.conftest import batches, machine, served
 
-__all__ = ["machine", "served"]
+__all__ = ["batches", "machine", "served"]

@@ -15,6 +15,7 @@ from rund.model.values import FlagValue, value_key
 from rund.operations.assign import assign_flags, read_args, read_typed
 from rund.operations.batch_assign import BatchAssigned, assign_batch, updated_space
 from rund.operations.batch_rows import BatchRows, assign_rows, check_rows, rows_from_json, rows_to_json
+from rund.operations.series import MAX_TOGETHER
 
 
 def operation(*flags: FlagDef, kind: OperationKind = OperationKind.PYTHON) -> Operation:
@@ -225,3 +226,28 @@ def test_rows_are_stored_and_read_back(maps: list[dict[str, Any]], text: bool):
     after = rows_from_json(rows_to_json(before))
     assert rows_to_json(after) == rows_to_json(before)
     assert (after.where, after.textual, len(after.rows)) == ("t.json", text, len(maps))
+
+
+def test_the_lists_of_all_flags_have_a_bound_together():
+    million = "range[1:1000000]"
+    both = assign(ECHO, f"x={million}", f"y={million}")
+    assert sum(len(each.values) for each in both.space.varying.values() if isinstance(each, Choices)) == MAX_TOGETHER
+    assert assign(ECHO, "y=[1,2]", before=both).is_batch, "another list in the place of one"
+    for last in ("z=[a,b]", "z=range[1:2]", "z=linspace[0:1:1000000]"):
+        with pytest.raises(InvalidError, match="more than 2,000,000 values together: give shorter lists") as refused:
+            assign(ECHO, f"x={million}", f"y={million}", last)
+        assert refused.value.field == "z"
+    with pytest.raises(InvalidError, match="together"):
+        assign(ECHO, "z=[a,b]", before=both)
+    typed = [*read_args([f"x={million}", f"y={million}"]), *read_typed({"z": ["a"]})]
+    with pytest.raises(InvalidError, match="z: the lists of all flags have more than"):
+        assign_batch(ECHO, typed, base=None, given=frozenset(), force=False)
+
+
+def test_the_functions_in_a_files_rows_have_a_bound_together():
+    rows = check_rows([{"x": f"range[{number}:1000000]"} for number in (1, 2, 3)], "t.csv", textual=True)
+    same = check_rows([{"x": "range[1:1000000]"}] * 4, "t.csv", textual=True)
+    space = assign(ECHO).space
+    assert len(assign_rows(ECHO, same, space=space, given=frozenset(), force=False)) == 4, "one list, held once"
+    with pytest.raises(InvalidError, match=r"t\.csv: row 3: x=range.* values together"):
+        assign_rows(ECHO, rows, space=space, given=frozenset(), force=False)

@@ -1,0 +1,45 @@
+"""Small requests that ask for a lot: of memory they are refused it at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.process.batch_client import BatchClient, raised
+
+MEBIBYTE = 1024 * 1024
+
+
+def memory_peak(client: BatchClient) -> int:
+    """The daemon's, in bytes, since it was started."""
+    lines = Path(f"/proc/{client.machine.daemons[-1].pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ([f"n{number}=range[1:1000000]" for number in range(40)], "have more than 2,000,000 values together"),
+        (["n=range[1:100000]", "text=" + "x" * 10_000], "trials have more than 536,870,912 characters"),
+    ],
+    ids=["lists", "texts"],
+)
+def test_a_request_that_would_take_more_memory_than_there_may_be_is_refused_before_it_takes_it(
+    batches: BatchClient, args: list[str], said: str
+) -> None:
+    before = memory_peak(batches)
+    message = raised(lambda: batches.run("/bin/true", *args, force_flags=True))
+    assert message.startswith("invalid: ")
+    assert said in message
+    # Without a bound it would be more than 1000 MiB.
+    assert memory_peak(batches) - before < 400 * MEBIBYTE
+
+
+def test_lists_as_long_as_they_may_be_are_sampled(batches: BatchClient) -> None:
+    made = batches.run("/bin/true", "a=range[1:1000000]", "b=range[1:10]", force_flags=True, stage=True, max_trials=2)
+    assert len(made["trials"]) == 2
+    again = batches.restart(made["run"]["id"], "b=range[2:1000000]", force_flags=True, stage=True, max_trials=1)
+    assert len(again["trials"]) == 1
+    message = raised(lambda: batches.restart(made["run"]["id"], "c=[1,2]", force_flags=True, stage=True))
+    assert message.startswith("invalid: a: the lists of all flags have more than 2,000,000 values together: give")
