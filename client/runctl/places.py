@@ -95,7 +95,7 @@ def _written_socket(folder: str) -> str | None:
     return os.fsdecode(written) if is_path else None
 
 
-def start_of_file(path: str) -> bytes | None:
+def start_of_file(path: str, most: int = _LONGEST_NOTE) -> bytes | None:
     """The first bytes of a regular file; None if it cannot be read, or is something else, which could block."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -103,7 +103,7 @@ def start_of_file(path: str) -> bytes | None:
         return None
     try:
         regular = os.fstat(file).st_mode & _KIND == _REGULAR
-        return os.read(file, _LONGEST_NOTE) if regular else None
+        return os.read(file, most) if regular else None
     except OSError:
         return None
     finally:

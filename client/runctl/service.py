@@ -75,9 +75,11 @@ def uninstall(environ: Mapping[str, str], manager: UserManager) -> StatusAnswer 
         with contextlib.suppress(RundError):  # one that hangs is stopped too
             status = _answer(there.socket, _LAST_WORDS)
     units = [unit for unit in UNITS if installed(environ, unit) is not None]
-    manager.do("disable", "--now", *units)
+    # Stopped first: disabling takes units away that are symbolic links, and what has no unit is stopped with its runs.
+    manager.do("stop", *units)
+    manager.do("disable", *units)
     for unit in units:
-        (unit_folder(environ) / unit).unlink()
+        (unit_folder(environ) / unit).unlink(missing_ok=True)
     manager.do("daemon-reload")
     manager.attempt("reset-failed", *units)
     return status

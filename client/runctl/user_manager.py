@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from runctl.places import user_folder
+from runctl.places import start_of_file, user_folder
 from runctl.service_units import SOCKET, UNITS, Installed, read
 from rund.errors import InternalError, InvalidError, UnsupportedError
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PATIENCE: Final = 120.0  # seconds for one command of systemctl
+_LONGEST_UNIT: Final = 1_048_576  # bytes
 _LINGER: Final = Path("/var/lib/systemd/linger")
 
 
@@ -98,8 +99,9 @@ def unit_folder(environ: Mapping[str, str]) -> Path:
 def installed(environ: Mapping[str, str], unit: str = SOCKET) -> Installed | None:
     """What the unit that ``runctl service install`` put in place serves; None if it put none there."""
     try:
-        return read((unit_folder(environ) / unit).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, InvalidError):
+        text = start_of_file(str(unit_folder(environ) / unit), _LONGEST_UNIT)
+        return None if text is None else read(text.decode())
+    except (UnicodeDecodeError, InvalidError):
         return None
 
 

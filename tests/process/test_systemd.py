@@ -327,6 +327,23 @@ def test_units_of_others_are_left_alone(home: Served, tmp_path: Path) -> None:
     assert home.manager.pid()
 
 
+def test_units_that_are_symbolic_links_are_taken_away_and_runs_go_on(service: Served, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for name in ("rund.socket", "rund.service"):
+        path = service.manager.units / name
+        path.rename(kept / name)
+        path.symlink_to(kept / name)
+    assert service.manager.systemctl("daemon-reload").returncode == 0
+    run_id, go = service.run_that_waits()
+    assert "Runs go on without a daemon (1)" in service.ctl("service", "uninstall").stderr
+    assert sorted(path.name for path in kept.iterdir()) == ["rund.service", "rund.socket"]
+    assert not (service.manager.units / "rund.socket").is_symlink()
+    go.touch()
+    service.ctl("wait", run_id)
+    assert service.json("show", run_id)["run"]["status"] == "completed"
+
+
 def test_lingering_is_told(service: Served) -> None:
     fake = service.folder / "bin"
     fake.mkdir()

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runctl import launch
 from runctl.places import absolute, default_socket, home, sockets
+from runctl.user_manager import installed, strangers, unit_folder
 
 from rund.settings import read_settings
 from rund.store import directories
@@ -59,6 +60,15 @@ def test_a_note_that_is_no_file_is_none(tmp_path: Path, make: Callable[[Path], N
     make(tmp_path / "socket")
     environ = {"HOME": "/", "RUND_HOME": str(tmp_path)}
     assert list(sockets(environ)) == [default_socket(str(tmp_path), environ)]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_a_unit_that_is_no_file_is_none_of_ours(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    environ = {"XDG_CONFIG_HOME": str(tmp_path)}
+    unit_folder(environ).mkdir(parents=True)
+    make(unit_folder(environ) / "rund.socket")
+    assert installed(environ) is None
+    assert strangers(environ) == [unit_folder(environ) / "rund.socket"]
 
 
 def test_client_and_daemon_agree_on_what_makes_a_folder_a_home() -> None:
