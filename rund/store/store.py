@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
@@ -122,6 +123,12 @@ def _read(query: Callable[[Reader], T], reader: Reader) -> tuple[T, dict[str, st
     reader.snapshot()
     try:
         answer = query(reader)
+    except BaseException as error:
+        # What it had begun to read would stay open, and hold up the copying of the log, for as long as the error is
+        # kept by anybody.
+        traceback.clear_frames(error.__traceback__)
+        raise
+    else:
         met, reader.met = reader.met, {}
         return answer, met
     finally:

@@ -547,3 +547,46 @@ async def test_a_new_daemon_queues_behind_what_may_have_to_wait_again(
     second = Store(directories, Broker().ring)
     assert await second.write(lambda transaction: transaction.next_place()) > place
     await second.close()
+
+
+async def test_a_read_that_fails_anywhere_holds_up_no_copying_of_the_log(
+    directories: Directories, add_run: AddRun
+) -> None:
+    """What it had open is closed, also while somebody keeps its error."""
+    store = Store(directories, Broker().ring)
+    for number in range(20):
+        await store.write(lambda transaction, number=number: add_run(transaction, number))
+    await store.write(
+        lambda transaction: transaction.connection.execute(
+            "UPDATE runs SET status = 'completed', attempts = 1, "
+            "starts = 1, exit_status = 0, queued = NULL, place = NULL WHERE key % 2"
+        )
+    )
+    kept: list[CannotReadError] = []
+    copier = sqlite3.connect(directories.database, isolation_level=None)
+    copier.execute("PRAGMA busy_timeout = 5000")
+    both = RunFilter(status=(Status.STAGED, Status.PENDING, Status.COMPLETED))
+
+    def failing(steps: int) -> Callable[[Reader], int]:
+        def query(reader: Reader) -> int:
+            left = iter(range(steps))
+            reader.connection.set_progress_handler(lambda: next(left, None) is None, 1)
+            try:
+                return len(reader.list_runs(both, limit=5, after=None).runs)
+            finally:
+                reader.connection.set_progress_handler(None, 0)
+
+        return query
+
+    found = 0
+    while not found:
+        try:
+            found = await store.read(failing(4 * len(kept)))
+        except CannotReadError as error:
+            kept.append(error)
+        copier.execute("INSERT OR REPLACE INTO settings VALUES ('test', ?)", (len(kept),))
+        assert copier.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()[0] == 0, f"after {4 * (len(kept) - 1)} steps"
+    assert found == 5
+    assert len(kept) > 20, "it failed at many places"
+    copier.close()
+    await store.close()
