@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgspec
-
-from rund.api.params import METHODS, ChangeParams, Params, read_params
+from rund.api.params import METHODS, read_params
 from rund.errors import InvalidError
 from rund.handlers import backup, control, daemon, events, labels, listing, output, restart, run, trash, waiting
-from rund.handlers.context import Call, Context, RequestKey, first_reply
+from rund.handlers.context import Call, Context, first_reply
 from rund.handlers.kept import KeptAnswers
 from rund.handlers.peer import Peer
+from rund.handlers.request_key import request_key
 from rund.protocol.encoding import Packed, pack
 from rund.protocol.messages import Request
+from rund.threads import in_thread
 
 Handler = Callable[[Context, Call[Any]], Awaitable[Any]]
 
@@ -52,6 +50,7 @@ WAITING = frozenset({"output", "wait", "events", "backup", "shutdown"})
 # Requests whose answer is of the store alone, and the same until something is committed.
 KEPT = frozenset({"list", "show", "trials"})
 _LONG_NAME = 100  # characters
+_LARGE = 64 * 1024  # bytes of memory; what is made of a larger request is made in a thread
 
 
 class Dispatcher:
@@ -76,33 +75,25 @@ class Dispatcher:
     async def answer(self, peer: Peer, request: Request) -> object:
         """The result of a request; raises `rund.errors.RundError`."""
         if request.method not in KEPT or not request.asked:
-            return await self._answer(peer, request.method, request.params)
+            return await self._answer(peer, request)
         version = self._kept.version()  # before it is read: a commit meanwhile makes it one that is not found again
-        answer = pack(await self._answer(peer, request.method, request.params))
+        answer = pack(await self._answer(peer, request))
         self._kept.keep(request.asked, version, answer)
         return answer
 
-    async def _answer(self, peer: Peer, method: str, params: object) -> object:
+    async def _answer(self, peer: Peer, request: Request) -> object:
+        method = request.method
         if method not in HANDLERS:
             raise InvalidError(f"unknown method {_shortened(method)!r}: there are {', '.join(HANDLERS)}")
-        typed = read_params(METHODS[method], params)
-        request = _request_key(method, typed)
-        if request is not None:
+        typed = read_params(METHODS[method], request.params)
+        key = await in_thread(request_key, method, typed) if request.holds > _LARGE else request_key(method, typed)
+        if key is not None:
             # Before anything is read or copied for it: the first reply stands, whatever has changed since.
-            reply = await self._context.store.read(lambda reader: first_reply(reader, request))
+            reply = await self._context.store.read(lambda reader: first_reply(reader, key))
             if reply is not None:
                 return reply
-        return await HANDLERS[method](self._context, Call(peer=peer, params=typed, request=request))
+        return await HANDLERS[method](self._context, Call(peer=peer, params=typed, request=key))
 
 
 def _shortened(name: str) -> str:
     return name if len(name) <= _LONG_NAME else f"{name[:_LONG_NAME]}..."
-
-
-def _request_key(method: str, params: Params) -> RequestKey | None:
-    if not isinstance(params, ChangeParams) or params.request_id is None:
-        return None
-    # JSON tells 1 from 1.0 and from "1"; sorted, for maps have no order.
-    text = json.dumps([method, msgspec.structs.asdict(params)], sort_keys=True, default=repr)
-    digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-    return RequestKey(request_id=params.request_id, digest=digest)
