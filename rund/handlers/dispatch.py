@@ -74,7 +74,7 @@ class Dispatcher:
 
     async def answer(self, peer: Peer, request: Request) -> object:
         """The result of a request; raises `rund.errors.RundError`."""
-        if request.method not in KEPT or not request.asked:
+        if request.method not in KEPT:
             return await self._answer(peer, request)
         version = self._kept.version()  # before it is read: a commit meanwhile makes it one that is not found again
         answer = pack(await self._answer(peer, request))
