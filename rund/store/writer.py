@@ -4,6 +4,7 @@ Rules:
 
 - Each change sees all changes before it, and is committed whole or not at all.
 - A change is answered only after its commit; one that raises changes nothing, and the others of its group stand.
+- Changes are answered in the order in which they were carried out: what a later answer tells of the store is newer.
 - A change is never abandoned because its caller was cancelled.
 - While not everything can be written, the thread looks again each second whether it can, and rings when it can.
 """
@@ -14,6 +15,7 @@ import asyncio
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -40,6 +42,7 @@ class Writer:
         self._committer = Committer(directories, reserve, files)
         self._committed = committed
         self._queue: queue.SimpleQueue[Asked | None] = queue.SimpleQueue()
+        self._carried_out: deque[Asked] = deque()  # and not answered yet; for the loop alone
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._work, name="rund-writer")
@@ -113,11 +116,14 @@ class Writer:
     def _deliver(self, group: list[Asked], changed: bool) -> None:  # noqa: FBT001 - called by the loop
         if changed:
             self._committed()
-        self._deliver_some(group)
+        is_delivering = bool(self._carried_out)
+        self._carried_out += group
+        if not is_delivering:
+            self._deliver_some()
 
-    def _deliver_some(self, group: list[Asked]) -> None:
+    def _deliver_some(self) -> None:
         """A few at each turn of the loop: who waits for something else finds it held up for no longer."""
-        for asked in group[:_DELIVERED]:
-            asked.deliver()
-        if len(group) > _DELIVERED:
-            self._loop.call_soon(self._deliver_some, group[_DELIVERED:])
+        for _ in range(min(_DELIVERED, len(self._carried_out))):
+            self._carried_out.popleft().deliver()
+        if self._carried_out:
+            self._loop.call_soon(self._deliver_some)

@@ -102,6 +102,33 @@ async def test_a_group_is_answered_a_few_at_each_turn_of_the_loop(directories: D
     await store.close()
 
 
+async def test_groups_are_answered_in_their_order(directories: Directories, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rund.store.writer.GROUP", 20)
+    store = Store(directories, Broker().ring)
+    held, holds, all_done = threading.Event(), anyio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    answered: list[int] = []
+
+    def hold(_: Transaction) -> None:
+        loop.call_soon_threadsafe(holds.set)
+        held.wait()
+
+    async def change(number: int) -> None:
+        await store.write(lambda _: all_done.set() if number == 40 else None)
+        answered.append(number)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(store.write, hold)
+        await holds.wait()
+        for number in range(41):
+            tasks.start_soon(change, number)
+        await anyio.wait_all_tasks_blocked()
+        held.set()  # they are two groups, and one that follows
+        assert all_done.wait(60), "the loop stands still, and hears of both groups at once"
+    await store.close()
+    assert answered == sorted(answered)
+
+
 async def test_what_the_disk_has_no_room_for_is_full_and_the_rest_of_its_group_stands(
     directories: Directories, add_run: AddRun
 ) -> None:
