@@ -13,11 +13,15 @@ from pathlib import Path
 
 from rund.clock import now
 from rund.doctor.disk import disk_findings
-from rund.doctor.finding import Finding, fixed, ok, wrong
+from rund.doctor.finding import Finding, fixed, note, ok, wrong
 from rund.doctor.folders import folder_findings
 from rund.doctor.homes import daemon_there, stranger
 from rund.doctor.stores import backup_findings, store_findings
+from rund.engine.recover import Alive, recover
 from rund.errors import RundError
+from rund.executor.facts import read_facts
+from rund.executor.framing import SHIM_LOCK, TRIAL_LOCK
+from rund.executor.locks import is_held
 from rund.home import locked_home
 from rund.settings import read_settings
 from rund.store.backups import newest_backup
@@ -76,10 +80,26 @@ def _restored(directories: Directories, given: list[str], *, daemon: bool) -> li
     path = Path(given[0]) if given else newest.path if newest is not None else Path()
     try:
         with locked_home(directories.lock):
-            kept = restore(directories, path, now=now())
+            done = restore(directories, path, _living, now=now())
     except (RundError, OSError) as error:
         return [_cannot("restore", error)]
-    return [fixed("restore", f"{path} is in place; what was there is in {kept}" if kept else f"{path} is in place")]
+    kept = "" if done.kept is None else f"; what was there is in {done.kept}"
+    found = [fixed("restore", f"{path} is in place{kept}")]
+    if done.paused:
+        what = "what waits or runs there may have run since, so nothing starts by itself"
+        found.append(note("restore", what, "look at `runctl list`, then `runctl resume`"))
+    return found
+
+
+def _living(attempt: Path) -> int | None:
+    """The shim of an attempt that lives, 0 if only what it has started does; None if it does not live."""
+    with contextlib.suppress(OSError):  # whatever stands there: the facts tell
+        if not (is_held(attempt / SHIM_LOCK) or is_held(attempt / TRIAL_LOCK)):
+            return None
+    facts = read_facts(attempt)
+    if not isinstance(recover(facts), Alive):
+        return None
+    return facts.started.shim_pid if facts.shim_alive and facts.started is not None else 0
 
 
 def _guarded(check: str, look: Callable[[], list[Finding]]) -> list[Finding]:

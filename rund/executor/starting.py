@@ -122,6 +122,8 @@ class Starts:
         return schedule(reader.pending(), slots=self._slots, used=used, limit=limit, room=reader.room())
 
     def _claimed(self, reader: Reader, run: Run) -> Claimed:
+        # Whoever has that folder had another start: neither its output nor its end is this one's.
+        run = replace(run, starts=self._store.directories.last_start(run.id, run.starts))
         started, attempt = lifecycle.start(run, now=now(), host=self._host, user=self._user, boot_id=self._boot_id)
         try:
             submission = self._launcher.submission(reader, started, attempt)

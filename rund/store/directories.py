@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from rund.errors import UnsupportedError
@@ -93,6 +93,19 @@ class Directories:
     def attempt(self, token: str) -> Path:
         """An attempt's own directory: its output, and what its shim left."""
         return self.home / "attempts" / token[:2] / token
+
+    def last_start(self, run_id: str, known: int) -> int:
+        """The number of the last start of a run that has left its folder, where starts up to ``known`` are known.
+
+        It is another one only if an earlier database was put in place: what it does not know has run all the same.
+        """
+        while os.path.lexists(self.attempt(f"{run_id}-{known + 1}")):
+            known += 1
+        return known
+
+    def attempts(self) -> Iterator[str]:
+        """The tokens of all attempts that have left a folder."""
+        return (folder.name for folder in (self.home / "attempts").glob("*/*"))
 
     def source(self, digest: str) -> Path:
         """A source's folder."""
