@@ -11,9 +11,15 @@ from rund.errors import InvalidError
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 RunName = Annotated[str, Meta(min_length=1, max_length=64)]  # an id, a prefix of one, or "@1"
-RunNames = Annotated[list[RunName], Meta(max_length=10_000)]
 Text = Annotated[str, Meta(max_length=4096, pattern=r"^[^\x00-\x1f\x7f]*$")]  # a line
-Environment = dict[str, Any]  # values are str, or bytes where they are not UTF-8
+# Looked at before the values are: a million would hold up everybody for a second.
+Some = Meta(max_length=10_000)
+RunNames = Annotated[list[RunName], Some]
+Environment = Annotated[dict[str, Any], Some]  # values are str, or bytes where they are not UTF-8
+Args = Annotated[list[str], Some]
+FlagValues = Annotated[dict[str, Any], Some]
+Names = Annotated[list[Name], Some]
+Texts = Annotated[list[Text], Some]
 RequestId = Annotated[str, Meta(min_length=1, max_length=200)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400 * 365)]
 Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
@@ -50,13 +56,13 @@ class RunParams(ChangeParams, frozen=True, kw_only=True):
     """Makes a run of ``operation``, and queues it."""
 
     operation: Annotated[str, Meta(min_length=1, max_length=4096)]
-    args: list[str] = []
-    flags: dict[str, Any] = {}
+    args: Args = []
+    flags: FlagValues = {}
     cwd: Annotated[str, Meta(pattern="^/", max_length=4096)]
     env: Environment = {}
     label: Text | None = None
-    tags: list[Name] = []
-    inputs: list[Text] = []
+    tags: Names = []
+    inputs: Texts = []
     random_seed: Seed | None = None
     slots: Slots | None = None
     priority: Priority = 0
@@ -76,8 +82,8 @@ class RestartParams(ChangeParams, frozen=True, kw_only=True):
     """Runs a run again, in place."""
 
     run: RunName
-    args: list[str] = []
-    flags: dict[str, Any] = {}
+    args: Args = []
+    flags: FlagValues = {}
     cwd: Annotated[str, Meta(pattern="^/", max_length=4096)] | None = None  # that a batch file is relative to
     env: Environment | None = None  # with update_env
     random_seed: Seed | None = None
@@ -133,7 +139,7 @@ class PurgeParams(ChangeParams, frozen=True, kw_only=True):
 class ListParams(Params, frozen=True, kw_only=True):
     """Asks for runs, newest start first."""
 
-    status: list[str] = []
+    status: Args = []
     operation: Text | None = None
     label: Text | None = None
     tag: Name | None = None
@@ -183,8 +189,8 @@ class SetParams(ChangeParams, frozen=True, kw_only=True):
 
     runs: RunNames
     label: Text | None = None  # "" takes it away
-    add_tags: list[Name] = []
-    remove_tags: list[Name] = []
+    add_tags: Names = []
+    remove_tags: Names = []
 
 
 class EventsParams(Params, frozen=True, kw_only=True):

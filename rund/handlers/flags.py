@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rund.errors import InvalidError
 from rund.model.operation import Operation
@@ -15,6 +15,8 @@ from rund.operations.batch_assign import BatchAssigned, assign_batch
 from rund.operations.batch_files import read_batch_file, split_batch_file
 from rund.operations.batch_rows import BatchRows, check_rows
 from rund.threads import in_thread
+
+_FEW: Final = 256  # arguments that are read at once: more hold up everybody meanwhile, so they are read in a thread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,10 @@ async def read_given(args: list[str], flags: dict[str, Any], rows: list[dict[str
     file, others = split_batch_file(args)
     if file is not None and rows is not None:
         raise InvalidError("rows: give either rows or a file, not both", field="rows")
-    given = read_args(others) if args else read_typed(flags)
+    if flags:  # one of them may be a list of a million values
+        given = await in_thread(read_typed, flags)
+    else:
+        given = read_args(others) if len(others) <= _FEW else await in_thread(read_args, others)
     if rows is not None:
         return GivenFlags(assignments=given, rows=await in_thread(check_rows, rows, "rows"))
     if file is None:

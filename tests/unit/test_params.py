@@ -35,6 +35,17 @@ def test_what_is_wrong_is_named(params: object, message: str) -> None:
         read_params(ListParams, params)
 
 
+@pytest.mark.parametrize("name", ["args", "flags", "env", "tags", "inputs"])
+def test_lists_and_maps_are_refused_by_their_length_and_rows_are_not(name: str) -> None:
+    """Before their values are looked at: a million would hold up everybody for a second."""
+    whole = {str(number): "x=1" for number in range(10_001)}
+    given = {"operation": "echo.py", "cwd": "/", name: whole if name in ("flags", "env") else list(whole)}
+    with pytest.raises(InvalidError, match=rf"{name}: expected `\w+` of length <= 10000"):
+        read_params(RunParams, [given])
+    del given[name]
+    assert read_params(RunParams, [given | {"rows": [{}] * 20_000}]).rows == [{}] * 20_000
+
+
 def test_nan_is_no_number_of_seconds() -> None:
     with pytest.raises(InvalidError, match="timeout"):
         read_params(WaitParams, [{"runs": ["abcd"], "timeout": float("nan")}])
