@@ -54,7 +54,7 @@ class SmallAnswerer:
             gate.set()
 
     def waits(self, request: Request) -> bool:
-        return request.method == "wait"
+        return request.method in ("wait", "wait_astray")
 
     def kept(self, request: Request) -> Packed | None:
         return self.remembered.get(request.asked)
@@ -85,6 +85,11 @@ class SmallAnswerer:
         await peer.turn()
         self.made += 1
         return "x" * size
+
+    async def answer_wait_astray(self, _: Peer) -> object:
+        """Waits, and lets out a cancellation that nobody asked for."""
+        await anyio.lowlevel.checkpoint()
+        raise anyio.get_cancelled_exc_class()
 
     async def answer_open(self, _: Peer, gate: str) -> object:
         """Opens a gate."""

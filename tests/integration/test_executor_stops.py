@@ -12,7 +12,8 @@ import pytest
 
 from rund.broker import Broker
 from rund.engine import lifecycle
-from rund.engine.recover import Finding
+from rund.engine.recover import Finding, NeverRan
+from rund.executor import executor as executing
 from rund.executor.backend import State, Submission
 from rund.executor.executor import Executor
 from rund.executor.launch import Launcher
@@ -57,6 +58,42 @@ class SlowBackend:
         return {}
 
 
+class Stopped:
+    """Never runs the first that it is given, which is stopped before; tells when it is given another."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._given: list[str] = []
+        self._cancelled = anyio.Event()
+        self._told = False
+        self.given_another = anyio.Event()
+
+    async def submit(self, attempts: Sequence[Submission]) -> dict[str, str]:
+        self._given += [attempt.token for attempt in attempts]
+        if len(self._given) == 1:
+            await self._store.write(lambda transaction: _stop(transaction, self._given[0].partition("-")[0]))
+        else:
+            self.given_another.set()
+        return {}
+
+    async def find(self, attempts: Mapping[str, Path]) -> set[str]:
+        return set()
+
+    async def snapshot(self) -> dict[str, State]:
+        return dict.fromkeys(self._given, State.ALIVE)
+
+    async def cancel(self, tokens: Collection[str]) -> None:
+        assert set(tokens) == {self._given[0]}
+        self._cancelled.set()
+
+    async def ended(self) -> dict[str, Finding]:
+        await self._cancelled.wait()
+        if self._told:
+            await anyio.sleep_forever()
+        self._told = True
+        return {self._given[0]: NeverRan()}
+
+
 def _stop(transaction: Transaction, run_id: str) -> None:
     transaction.save_run(lifecycle.stop(cast(Run, transaction.find(run_id))))
 
@@ -96,5 +133,26 @@ async def test_a_stop_is_carried_through_while_a_long_change_is_written(director
             finally:
                 backend.written.set()
                 tasks.cancel_scope.cancel()
+    finally:
+        await store.close()
+
+
+@pytest.mark.anyio
+async def test_what_was_stopped_before_it_ran_holds_up_no_start(
+    directories: Directories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executing, "RETRY", 1_000_000.0)  # whoever waits that long waits for ever
+    broker = Broker()
+    store = Store(directories, broker.ring)
+    try:
+        async with anyio.create_task_group() as tasks:
+            backend = Stopped(store)
+            await store.write(_add_pending)
+            launcher = Launcher(directories, socket="s", grace=1.0, output_limit=0, slots=1)
+            executor = Executor(store, backend, broker, launcher, slots=1, most=10)
+            tasks.start_soon(executor.run)
+            with anyio.fail_after(60):
+                await backend.given_another.wait()
+            tasks.cancel_scope.cancel()
     finally:
         await store.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,18 @@ def test_a_daemon_that_was_told_to_stop_is_waited_for(daemon: FakeDaemon, proces
         return {"stopped": 1}
 
     daemon.answers["shutdown"] = shutdown
+    assert stop(daemon) == {"stopped": 1}
+
+
+@pytest.mark.parametrize("reaped", [True, False])
+def test_a_daemon_that_has_just_ended_is_not_waited_for(
+    daemon: FakeDaemon, process: subprocess.Popen[bytes], *, reaped: bool
+) -> None:
+    process.kill()
+    if reaped:
+        process.wait()
+    else:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert stop(daemon) == {"stopped": 1}
 
 

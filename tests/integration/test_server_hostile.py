@@ -14,11 +14,13 @@ import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rund.protocol import Limits, Notification, Response, encode_notification, encode_request, encode_response
-from rund.server import gate
+from rund.server import gate, session
+from rund.server.letting_go import let_go
 from rund.server.session import Session
 from tests.integration.serving import PATIENCE, Served, serving
 
@@ -133,10 +135,11 @@ def test_a_subscriber_that_never_reads_is_dropped_at_its_deadline(served: Served
         other.call("pass", gate="stream has ended")
 
 
-def test_a_stray_cancellation_ends_its_client_alone(served: Served) -> None:
+@pytest.mark.parametrize("method", ["stray", "wait_astray"])
+def test_a_stray_cancellation_ends_its_client_alone(served: Served, method: str) -> None:
     with served.client() as honest, served.client() as client:
         honest.call("append", value=1)
-        client.send("stray")
+        client.send(method)
         assert client.until_closed() == []
         assert honest.call("append", value=2).result == [1, 2]
 
@@ -330,6 +333,24 @@ def test_a_large_message_that_waits_for_another_counts_no_more_than_its_bytes(tm
         other.call("open", gate="go")
         assert first.response().error is None
         assert second.response().error is None
+
+
+def test_a_large_notification_is_freed_in_steps(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[int] = []
+
+    def counted(values: list[Any]) -> Iterator[None]:
+        """The same, and counts the steps."""
+        steps.append(0)
+        for _ in let_go(values):
+            steps[-1] += 1
+            yield
+
+    monkeypatch.setattr(session, "let_go", counted)
+    with served.client() as client:
+        client.socket.sendall(encode_notification("nobody_knows", [[[] for _ in range(30_000)]]))
+        assert client.call("append", value=1).result == [1]
+    assert len(steps) == 1
+    assert steps[0] >= 7, "all at once would hold up everybody"
 
 
 class Ring:

@@ -6,6 +6,7 @@ import asyncio
 import math
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -407,6 +408,25 @@ async def test_a_removal_is_given_up_when_the_daemon_ends(
         assert await anyio.to_thread.run_sync(begun.wait, 60)
         tasks.cancel_scope.cancel()
     assert ended.wait(60)
+    await store.close()
+
+
+class Large:
+    """Something that a change refers to."""
+
+    def change(self, _: Transaction) -> None:
+        """Change nothing."""
+
+
+async def test_what_a_change_refers_to_is_let_go_though_no_other_change_follows(directories: Directories) -> None:
+    store = Store(directories, Broker().ring)
+    large = Large()
+    gone = weakref.ref(large)
+    await store.write(large.change)
+    del large
+    with anyio.fail_after(60):
+        while gone() is not None:  # noqa: ASYNC110 - the thread tells nobody that it waits for the next change
+            await anyio.sleep(0.01)
     await store.close()
 
 
