@@ -2,6 +2,7 @@
 
 Rules, the first that holds:
 
+- What was taken back before it was begun never ran, and never will, whoever still holds its lock.
 - Who holds the shim's lock is alive; so the attempt is.
 - A valid exit record is the end, and the only thing that ever makes an attempt ``completed``.
 - Processes that outlived their shim are alive; the attempt ends with them.
@@ -59,6 +60,7 @@ class Lost:
 Finding = Alive | Ended | NeverRan | Lost
 
 _STOPPED: Final = "stopped"
+_NOT_BEGUN: Final = "the process that was to start it did not begin"
 _CWD_GONE: Final = "its directory is gone"
 _NO_PYTHON: Final = "there is no python3 on the PATH: activate an environment that has Python"
 _EXEC_FAULTS: Final[dict[tuple[str, int], str]] = {
@@ -81,6 +83,8 @@ _EXEC_FAULTS: Final[dict[tuple[str, int], str]] = {
 
 def recover(facts: AttemptFacts) -> Finding:
     """What became of the attempt that ``facts`` tell of."""
+    if facts.revoked:
+        return NeverRan(fault=_NOT_BEGUN)
     if facts.shim_alive:
         return Alive()
     if facts.exit is not None:

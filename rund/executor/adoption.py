@@ -151,12 +151,9 @@ def bound_output(directory: Path, limit: int) -> None:
 def end_hanging_execution(pidfd: int) -> None:
     """Kill what a shim waits for that has not executed its program yet: the shim hears of no stop before that.
 
-    ``pidfd`` is of the shim, and is closed.
+    ``pidfd`` is of the shim.  Raises `OSError` if that cannot be done now.
     """
-    try:
-        words = Path(f"/proc/self/fdinfo/{pidfd}").read_text().split()
-        shim = int(words[words.index("Pid:") + 1])
-        if shim > 0:  # it has not ended
-            signal_unexecuted(shim, signal.SIGKILL)
-    finally:
-        os.close(pidfd)
+    words = Path(f"/proc/self/fdinfo/{pidfd}").read_text().split()
+    shim = int(words[words.index("Pid:") + 1])
+    if shim > 0:  # it has not ended
+        signal_unexecuted(shim, signal.SIGKILL)

@@ -30,6 +30,7 @@ from rund.executor.locks import NotAFileError, boot_id, is_held, open_plain
 from rund.executor.processes import some_has_named
 from rund.executor.records import read_exit, read_start
 from rund.executor.reopening import reopened
+from rund.executor.revoking import is_revoked
 from rund.model.facts import AttemptFacts
 from rund.operations.scalars import read_scalars
 
@@ -82,6 +83,7 @@ def read_facts(directory: Path, *, boot: str | None = None, handed_over: bool = 
         fault=fault,
         scalars={} if shim_alive or exit_record is None else _scalars(directory / OUTPUT),
         damaged=tuple(damaged),
+        revoked=exit_record is None and started is None and is_revoked(directory),
     )
 
 

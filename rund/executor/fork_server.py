@@ -22,6 +22,7 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 
 from rund.executor.locks import boot_id
 from rund.executor.shim import name_process, run_shim
@@ -97,51 +98,57 @@ class ForkServer:
         if lock is None:
             self._channel.sendall(ANSWER.pack(errno.EMFILE))
             return
-        try:
-            leash, its_leash = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        except OSError as error:
-            os.close(lock)
-            self._channel.sendall(ANSWER.pack(error.errno or errno.EMFILE))
-            return
-        with leash:
-            with its_leash:
-                pid, fault = self._fork(body, lock, its_leash, leash)
-            os.close(lock)
-            pidfd = None
-            with contextlib.suppress(OSError):
-                pidfd = os.pidfd_open(pid) if pid else None
-            if pidfd is None:
-                self._channel.sendall(ANSWER.pack(fault or FORKED_UNSEEN))
-                return
+        ends = _leash_ends()
+        pid, fault = self._fork(body, lock, ends)
+        os.close(lock)
+        for end in ends[1:]:
+            end.close()
+        pidfd = None
+        with contextlib.suppress(OSError):
+            pidfd = os.pidfd_open(pid) if pid else None
+        if pidfd is None:
+            self._channel.sendall(ANSWER.pack(fault or FORKED_UNSEEN))
+        else:
             # The pidfd first: where there is room for one descriptor only, that is it.
-            socket.send_fds(self._channel, [ANSWER.pack(0)], [pidfd, leash.fileno()])
+            socket.send_fds(self._channel, [ANSWER.pack(0)], [pidfd, *(end.fileno() for end in ends[:1])])
             os.close(pidfd)
+        for end in ends[:1]:
+            end.close()
 
-    def _fork(self, request: bytes, lock: int, its_leash: socket.socket, leash: socket.socket) -> tuple[int, int]:
+    def _fork(self, request: bytes, lock: int, ends: Sequence[socket.socket]) -> tuple[int, int]:
         """The shim's process number, or 0 and why there is none."""
         # With all signals blocked, a stop that comes before the shim can see to it waits for it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
         try:
             pid = os.fork()
             if pid == 0:
-                self._become_shim(request, lock, its_leash, leash)
+                self._become_shim(request, lock, ends)
         except OSError as error:
             return 0, error.errno or errno.EAGAIN
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         return pid, 0
 
-    def _become_shim(self, request: bytes, lock: int, leash: socket.socket, other_end: socket.socket) -> None:
+    def _become_shim(self, request: bytes, lock: int, ends: Sequence[socket.socket]) -> None:
         try:
-            other_end.close()
+            for end in ends[:1]:
+                end.close()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._channel.close()
             os.close(self._bell)
             os.close(self._ringer)
-            run_shim(request, lock, leash)
+            run_shim(request, lock, ends[1] if ends else None)
         finally:
             os._exit(1)  # whatever happens, there must be no second fork server
+
+
+def _leash_ends() -> Sequence[socket.socket]:
+    """The daemon's end of a leash and the shim's; none where there is no room for them: a shim does without."""
+    try:
+        return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    except OSError:
+        return ()
 
 
 def _reap(bell: int) -> None:

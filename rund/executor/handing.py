@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from rund.executor.backend import Submission
 from rund.executor.fork_client import ForkClient, RefusedError, UnknownOutcomeError
@@ -16,42 +17,60 @@ from rund.executor.shims import Shim
 Outcome = Shim | RefusedError | UnknownOutcomeError
 
 
-def hand_over(attempts: Sequence[Submission], client: ForkClient, idle: list[Shim], leashes: int) -> list[Outcome]:
-    """Each attempt's shim, or why there is none; whichever of ``idle`` gets one, or is gone, is taken from that."""
-    outcomes: dict[str, Outcome] = {}
-    left: list[tuple[str, bytes, int]] = []
+class Request(NamedTuple):
+    """An attempt that is to be handed over, with its lock, which is held."""
+
+    token: str
+    encoded: bytes
+    lock: int
+
+
+class Handed(NamedTuple):
+    """What became of attempts, by token, and what needs a new shim."""
+
+    outcomes: dict[str, Outcome]
+    left: list[Request]
+
+
+def hand_over(attempts: Iterable[Submission], idle: list[Shim]) -> Handed:
+    """Hand attempts to shims of ``idle``, as far as there are some: who gets one, or is gone, is taken from that."""
+    handed = Handed({}, [])
     for attempt in attempts:
         try:
             lock = hold_new(attempt.directory / SHIM_LOCK, f"{boot_id()}\n".encode())
         except FileExistsError:
-            outcomes[attempt.token] = UnknownOutcomeError()
+            handed.outcomes[attempt.token] = UnknownOutcomeError()
         except OSError as error:
             reason = str(error.strerror or error).lower()
-            outcomes[attempt.token] = RefusedError(f"could not make its lock: {reason}")
+            handed.outcomes[attempt.token] = RefusedError(f"could not make its lock: {reason}")
         else:
-            request = _request(attempt)
-            shim = _taken_by(request, lock, idle) if len(request) <= MOST_AGAIN else None
+            request = Request(attempt.token, _encoded(attempt), lock)
+            shim = _taken_by(request, idle) if len(request.encoded) <= MOST_AGAIN else None
             if shim is None:
-                left.append((attempt.token, request, lock))
+                handed.left.append(request)
             else:
-                outcomes[attempt.token] = shim
-    answers = client.fork_shims([(request, lock) for _, request, lock in left], leashes=leashes)
-    outcomes |= {token: answer for (token, *_), answer in zip(left, answers, strict=True)}
-    return [outcomes[attempt.token] for attempt in attempts]
+                handed.outcomes[attempt.token] = shim
+    return handed
 
 
-def _taken_by(request: bytes, lock: int, idle: list[Shim]) -> Shim | None:
-    """The shim of ``idle`` that has taken the attempt; the lock is closed then."""
+def fork(requests: Sequence[Request], client: ForkClient, leashes: int) -> dict[str, Outcome]:
+    """What became of each attempt that needs a new shim, by token; at most so many of these have ``leashes``."""
+    answers = client.fork_shims([(request.encoded, request.lock) for request in requests], leashes=leashes)
+    return {request.token: answer for request, answer in zip(requests, answers, strict=True)}
+
+
+def _taken_by(request: Request, idle: list[Shim]) -> Shim | None:
+    """The shim of ``idle`` that has been given the attempt; the lock is closed then."""
     while idle:
         shim = idle.pop()
-        if shim.hand(request, lock):
-            os.close(lock)
+        if shim.hand(request.encoded, request.lock):
+            os.close(request.lock)
             return shim
         shim.close()  # it was killed, or there is no memory for the message
     return None
 
 
-def _request(attempt: Submission) -> bytes:
+def _encoded(attempt: Submission) -> bytes:
     return encode_request(
         ShimRequest(
             token=attempt.token,

@@ -8,6 +8,7 @@ Rules:
   identified yet) is looked at again and again by a task of its own: waiting for a lock would take a thread that nothing
   can cancel.
 - What happened to a submission whose answer was lost is told by its files.
+- An attempt that was given to a shim without one, and that this does not begin, is taken back after a while.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ from rund.executor.adoption import (
 )
 from rund.executor.backend import State, Submission
 from rund.executor.fork_client import ForkClient, RefusedError, UnknownOutcomeError
-from rund.executor.handing import hand_over
+from rund.executor.handing import Outcome, fork, hand_over
 from rund.executor.locks import boot_id
+from rund.executor.revoking import revoke
 from rund.executor.shims import Shim, Shims
 from rund.executor.worker import Worker
 from rund.threads import in_thread
@@ -48,6 +50,8 @@ from rund.threads import in_thread
 _LOOK_AGAIN: Final = (0.02, 1.0)  # seconds between looks at what has no pidfd, at first and at most
 _ADOPTION_PATIENCE: Final = 2.0  # seconds that `LocalBackend.find` waits for a shim that is just being born
 _LOOKERS: Final = 8  # threads that look at directories
+_AT_ONCE: Final = 32  # attempts that are handed over before those are watched
+BEGINS: Final = 10.0  # seconds that a shim has to begin what it was handed
 _GRACE: Final = 10.0  # seconds, for orphaned processes whose record does not tell
 
 
@@ -57,6 +61,7 @@ class _Watched:
     grace: float  # seconds between SIGTERM and SIGKILL
     shim: Shim | None = None  # None: it is looked at by a task of its own
     handed_over: bool = False  # it was seen alive: what it left cannot be nothing
+    may_wait: bool = False  # in the socket of a shim that had ended another attempt, which may never come to it
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -87,6 +92,7 @@ class LocalBackend:
         self._shims = Shims(self._lose_shims, leashes=leashes)
         self._shimless: list[str] = []  # tokens of those whose shim has just done with them
         self._some_shimless = asyncio.Event()
+        self._some_wait = asyncio.Event()
         self._ended: dict[str, Finding] = {}
         self._bell = asyncio.Event()
         self._resources = contextlib.AsyncExitStack()
@@ -103,6 +109,7 @@ class LocalBackend:
             stack.callback(self._shims.close)
             self._tasks = await stack.enter_async_context(anyio.create_task_group())
             self._tasks.start_soon(self._watch_shimless)
+            self._tasks.start_soon(self._watch_waiting)
             self._resources = stack.pop_all()
         return self
 
@@ -120,25 +127,20 @@ class LocalBackend:
     async def submit(self, attempts: Sequence[Submission]) -> dict[str, str]:
         """Start them; see `rund.executor.backend.Backend.submit`."""
         refused: dict[str, str] = {}
-        idle = self._shims.take(len(attempts))
-        leashes = self._shims.spare_leashes - len(idle)
-        outcomes = await self._hands.do(partial(hand_over, attempts, self._client, idle, leashes))
-        for shim in idle:
-            self._shims.keep(shim)
-        for attempt, outcome in zip(attempts, outcomes, strict=True):
-            if isinstance(outcome, Shim):
-                self._watch(attempt.token, attempt.directory, attempt.grace, outcome)
-            elif isinstance(outcome, RefusedError):
-                refused[attempt.token] = str(outcome)
+        unknown: list[Submission] = []
+        for begin in range(0, len(attempts), _AT_ONCE):
+            some = attempts[begin : begin + _AT_ONCE]
+            outcomes = await self._hand_over(some)
+            refused |= {token: str(why) for token, why in outcomes.items() if isinstance(why, RefusedError)}
+            unknown += [each for each in some if isinstance(outcomes[each.token], UnknownOutcomeError)]
         # Only when the others are watched: this may take a while.
-        for attempt, outcome in zip(attempts, outcomes, strict=True):
-            if isinstance(outcome, UnknownOutcomeError):
-                with anyio.CancelScope(shield=True):
-                    sighting = await self._settle(attempt.token, attempt.directory, boot=boot_id())
-                if isinstance(sighting.finding, NeverRan):
-                    refused[attempt.token] = sighting.finding.fault or "the process that was to start it ended"
-                elif not sighting.alive:
-                    self._report(attempt.token, sighting.finding)
+        for attempt in unknown:
+            with anyio.CancelScope(shield=True):
+                sighting = await self._settle(attempt.token, attempt.directory, boot=boot_id())
+            if isinstance(sighting.finding, NeverRan):
+                refused[attempt.token] = sighting.finding.fault or "the process that was to start it ended"
+            elif not sighting.alive:
+                self._report(attempt.token, sighting.finding)
         return refused
 
     async def find(self, attempts: Mapping[str, Path]) -> set[str]:
@@ -172,6 +174,29 @@ class LocalBackend:
         findings, self._ended = self._ended, {}
         self._bell = asyncio.Event()
         return findings
+
+    async def _hand_over(self, attempts: Sequence[Submission]) -> dict[str, Outcome]:
+        """What became of each, by token; those that have a shim are watched, each as soon as it is handed over."""
+        idle = self._shims.take(len(attempts))
+        handed = await self._hands.do(partial(hand_over, attempts, idle))
+        for shim in idle:
+            self._shims.keep(shim)
+        self._watch_each(attempts, handed.outcomes, may_wait=True)
+        if not handed.left:
+            return handed.outcomes
+        # This may take a while: what the others have come to meanwhile, and their stops, do not wait for it.
+        forked = await self._hands.do(partial(fork, handed.left, self._client, self._shims.spare_leashes))
+        self._watch_each(attempts, forked, may_wait=False)
+        return handed.outcomes | forked
+
+    def _watch_each(self, attempts: Sequence[Submission], outcomes: Mapping[str, Outcome], *, may_wait: bool) -> None:
+        for attempt in attempts:
+            shim = outcomes.get(attempt.token)
+            if isinstance(shim, Shim):
+                self._watch(attempt.token, attempt.directory, attempt.grace, shim)
+                if may_wait:
+                    self._watched[attempt.token].may_wait = True
+                    self._some_wait.set()
 
     async def _settle(self, token: str, directory: Path, *, boot: str | None = None) -> Sighting:
         """Find out what an attempt of unknown state is, and watch it if it is alive.
@@ -209,9 +234,34 @@ class LocalBackend:
 
     async def _end_hanging_execution(self, watched: _Watched) -> None:
         await anyio.sleep(watched.grace)
-        if watched.shim is not None:
+        async with self._looking:  # before there is another descriptor
+            if watched.shim is None:
+                return
             with contextlib.suppress(OSError):
-                await in_thread(end_hanging_execution, os.dup(watched.shim.pidfd), limiter=self._looking)
+                pidfd = os.dup(watched.shim.pidfd)  # its own may be closed meanwhile
+                try:
+                    await in_thread(end_hanging_execution, pidfd)
+                finally:
+                    os.close(pidfd)
+
+    async def _watch_waiting(self) -> None:
+        """Take back what shims do not come to."""
+        while True:
+            await self._some_wait.wait()
+            self._some_wait = asyncio.Event()
+            handed = [(token, watched) for token, watched in self._watched.items() if watched.may_wait]
+            await anyio.sleep(BEGINS)
+            late = [(token, watched) for token, watched in handed if watched.shim is not None]
+            revoked = await self._eyes.do(partial(_revoke_each, [watched.directory for _, watched in late]))
+            for (token, watched), taken_back in zip(late, revoked, strict=True):
+                watched.may_wait = taken_back is None
+                if watched.shim is None:
+                    continue  # it has ended just now
+                if taken_back is None:
+                    self._some_wait.set()
+                elif taken_back:
+                    self._shims.kill(watched.shim)
+                    self._lose_shims([token])
 
     def _report(self, token: str, finding: Finding) -> None:
         self._watched.pop(token, None)
@@ -242,6 +292,7 @@ class LocalBackend:
         """See to an attempt without a pidfd until it has ended, or has one."""
         pause = _LOOK_AGAIN[0]
         kill_at: float | None = None
+        revoke_at = anyio.current_time() + BEGINS
         # What is watched was alive in this boot.
         while (sighting := await self._look(watched.directory, boot_id(), handed_over=watched.handed_over)).alive:
             if sighting.pidfd is not None:
@@ -252,9 +303,14 @@ class LocalBackend:
                 await self._bound_output(watched.directory)
                 if watched.stop.is_set():
                     kill_at = await self._stop_orphans(watched.directory, sighting.grace, kill_at)
-            elif watched.stop.is_set() and (pidfd := await self._find_shim(watched.directory)) is not None:
-                self._watch(token, watched.directory, watched.grace, Shim(pidfd))
-                return
+            elif watched.stop.is_set() or anyio.current_time() >= revoke_at:
+                revoke_at = anyio.current_time() + BEGINS
+                pidfd = await self._find_shim(watched.directory)
+                if pidfd is not None:
+                    self._watch(token, watched.directory, watched.grace, Shim(pidfd))
+                    return
+                if await self._revoke(watched.directory):
+                    continue
             due = math.inf if kill_at is None else kill_at - anyio.current_time()
             with anyio.move_on_after(min(pause, due) if due > 0 else pause):
                 await (anyio.sleep_forever() if watched.stop.is_set() else watched.stop.wait())
@@ -265,6 +321,10 @@ class LocalBackend:
 
     async def _find_shim(self, directory: Path) -> int | None:
         return await in_thread(find_shim, directory, limiter=self._looking)
+
+    async def _revoke(self, directory: Path) -> bool:
+        [revoked] = await in_thread(_revoke_each, [directory], limiter=self._looking)
+        return bool(revoked)
 
     async def _bound_output(self, directory: Path) -> None:
         await in_thread(bound_output, directory, self._output_limit, limiter=self._looking)
@@ -288,6 +348,17 @@ class LocalBackend:
 
 def _look_at_each(directories: Sequence[Path]) -> list[Sighting]:
     return [look(directory, boot_id(), handed_over=True) for directory in directories]
+
+
+def _revoke_each(directories: Sequence[Path]) -> list[bool | None]:
+    """Whether each is taken back; None: that can neither be done nor told now."""
+    revoked: list[bool | None] = []
+    for directory in directories:
+        try:
+            revoked.append(revoke(directory))
+        except OSError:
+            revoked.append(None)
+    return revoked
 
 
 def _close(pidfd: int | None) -> None:

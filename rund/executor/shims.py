@@ -138,6 +138,13 @@ class Shims:
         if self._timer is None:
             self._timer = self._loop.call_later(IDLE, self._close_idle)
 
+    def kill(self, shim: Shim) -> None:
+        """End a shim at once, which is known to do nothing for the attempt that it has."""
+        self._unwatch(shim)
+        with contextlib.suppress(OSError):  # it has just ended
+            signal.pidfd_send_signal(shim.pidfd, signal.SIGKILL)
+        shim.close()
+
     def _register(self, descriptor: int, shim: Shim) -> None:
         self._watched[descriptor] = shim
         self._epoll.register(descriptor, select.EPOLLIN)

@@ -52,3 +52,4 @@ class AttemptFacts:
     fault: str | None = None  # what went wrong in the shim, in its own words
     scalars: Mapping[str, float] = field(default_factory=dict)  # that it printed, if it has ended
     damaged: tuple[str, ...] = ()  # "FILE: what is wrong with it", for each file that could not be read
+    revoked: bool = False  # it was taken back before it was begun: nothing of it ever runs

@@ -1,7 +1,8 @@
-"""A fork server killed at any system call: what it was asked for runs once, or is refused and never ran."""
+"""A fork server killed at any system call, or short of something: what it was asked for runs once, or is refused."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -70,3 +71,12 @@ def test_whatever_call_a_fork_server_is_killed_at_each_attempt_runs_once_or_is_r
     record_property("violations", len(wrong))
     assert wrong == []
     assert any(refused for *_, refused in survived), "the sweep does not reach what it is to reach"
+
+
+def test_a_fork_server_without_room_for_a_leash_forks_a_shim_without_one(attempts: Attempts) -> None:
+    require_strace()
+    # It is the shim that needs most: a limit at which only the leash fails does not exist.
+    launcher = ["strace", "-qq", "-o", os.devnull, "-e", "trace=socketpair", "-e", "inject=socketpair:error=EMFILE"]
+    whole = [attempts.shell(SCRIPT) for _ in range(3)]
+    assert anyio.run(submit_all, whole, launcher) == {}
+    assert all(is_true(attempt, {}) for attempt in whole)

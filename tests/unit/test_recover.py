@@ -155,3 +155,10 @@ def test_never_ran_is_concluded_only_of_an_undamaged_directory_without_any_recor
         assert (facts.started, facts.exit, facts.damaged) == (None, None, ())
         assert not facts.shim_alive
         assert not facts.trial_alive
+
+
+@pytest.mark.parametrize("held", [True, False])
+@pytest.mark.parametrize("same_boot", [True, False])
+def test_what_was_taken_back_before_it_was_begun_never_ran_whoever_has_its_lock(*, held: bool, same_boot: bool) -> None:
+    facts = replace(NOTHING, shim_alive=held, same_boot=same_boot, revoked=True, damaged=("exit: a link",))
+    assert isinstance(recover(facts), NeverRan)
