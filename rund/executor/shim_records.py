@@ -45,7 +45,11 @@ class AttemptFiles:
             os.close(descriptor)
         os.rename(temporary, STARTED, src_dir_fd=self.directory, dst_dir_fd=self.directory)
         # Only now, so that it is never there without the record; and by its size, which needs no room on the disk.
-        os.ftruncate(self.trial_lock, STARTED_SIZE)
+        try:
+            os.ftruncate(self.trial_lock, STARTED_SIZE)
+        except OSError:
+            os.unlink(STARTED, dir_fd=self.directory)  # nothing was executed, and that is to be seen
+            raise
 
     def withdraw_start(self) -> None:
         """Take ``started`` back: nothing was executed, and that is certain."""

@@ -1,7 +1,8 @@
 """System calls that fail, in the daemon, its fork server and its shims: nothing acknowledged is lost, and work goes on.
 
-Each case fails one call, or six in a row, of every thread and process from the daemon on; `RUND_FULL=1` makes the sweep
-close: each flush, and every third write.
+Each case fails one call, or six in a row, of every thread and process from the daemon on, counted from its start or from
+when it serves: what fails already as it starts would hide the same call of threads and shims that work later.
+`RUND_FULL=1` makes the sweep close: each flush, and every third write.
 """
 
 from __future__ import annotations
@@ -38,14 +39,23 @@ class Fault(NamedTuple):
     error: str
     first: int
     calls: int
+    serving: bool = False  # of a daemon that serves already: from its start on else
 
-    def launcher(self, trace: Path = NOWHERE) -> list[str | Path]:
-        """What to put before a command; ``trace`` is where the calls are written to."""
+    def __str__(self) -> str:
+        counted = "serving" if self.serving else "starting"
+        return f"{self.name}-{self.error}-{self.first}-{self.calls}-{counted}"
+
+    def tracer(self, trace: Path = NOWHERE) -> list[str | Path]:
+        """What makes them fail; ``trace`` is where the calls are written to."""
         when = f"{self.first}..{self.first + self.calls - 1}" if self.calls else f"{self.first}+"
         return [
-            *("strace", "-f", "-qq", "--seccomp-bpf", "-o", trace, "-e", f"trace={self.name}"),
+            *("strace", "-f", "-qq", "-o", trace, "-e", f"trace={self.name}"),
             *("-e", f"inject={self.name}:error={self.error}:when={when}"),
         ]
+
+    def launcher(self, trace: Path = NOWHERE) -> list[str | Path]:
+        """What to put before a command."""
+        return [*self.tracer(trace), "--seccomp-bpf"]
 
 
 # As many as the work below makes, in one thread; a daemon's start makes the first of them.
@@ -60,8 +70,19 @@ CALLS = {
     "renameat": 2,
     "write": 8,
 }
+# The same from when it serves on; what is left out comes so late that it is met from its start on, too.
+CALLS_SERVING = {
+    "pwrite64": 150,
+    "fdatasync": 10,
+    "fsync": 4,
+    "ftruncate": 2,
+    "fallocate": 2,
+    "mkdir": 24,
+    "renameat": 2,
+    "write": 6,
+}
 # What each shim does first fails in each shim: then runs wait until the fault is over, here with the next daemon.
-OF_EACH_SHIM = {"fallocate", "renameat", "write"}
+OF_EACH_SHIM = {"fallocate", "ftruncate", "renameat", "write"}
 AT_REST = {"completed", "error"}
 REDUCED = [
     Fault("fdatasync", "EIO", 4, 1),
@@ -73,7 +94,10 @@ REDUCED = [
     Fault("fsync", "EIO", 1, 1),
     Fault("fallocate", "ENOSPC", 1, 1),
     Fault("mkdir", "ENOSPC", 12, 1),
-    Fault("renameat", "EIO", 1, 1),
+    Fault("mkdir", "ENOSPC", 3, 1, serving=True),
+    Fault("renameat", "EIO", 1, 1, serving=True),
+    Fault("ftruncate", "EIO", 1, 1, serving=True),
+    Fault("fsync", "EIO", 1, 6, serving=True),
 ]
 
 
@@ -82,8 +106,9 @@ def sweep() -> list[Fault]:
     if not FULL:
         return REDUCED
     return [
-        Fault(name, error, first, calls)
-        for name, number in CALLS.items()
+        Fault(name, error, first, calls, serving)
+        for serving, numbers in ((False, CALLS), (True, CALLS_SERVING))
+        for name, number in numbers.items()
         for first in range(1, number + 1, 3 if name == "pwrite64" else 1)
         for error, calls in (("EIO", 1), ("ENOSPC", 6))
     ]
@@ -108,7 +133,7 @@ class Asker:
                 assert time.monotonic() < deadline, self.refusals
 
 
-@pytest.mark.parametrize("fault", sweep(), ids=lambda fault: "-".join(map(str, fault)))
+@pytest.mark.parametrize("fault", sweep(), ids=str)
 def test_whatever_call_fails_nothing_acknowledged_is_lost_and_work_goes_on(
     machine: Machine, fault: Fault, record_property: Callable[[str, object], None]
 ) -> None:
@@ -155,6 +180,10 @@ def never_ran(run: dict[str, Any], times: int, fault: Fault) -> bool:
 
 def start_failing(machine: Machine, fault: Fault, trace: Path = NOWHERE) -> bool:
     """Whether a daemon whose calls fail serves; one that does not says why in one line."""
+    if fault.serving:
+        machine.start()
+        attach(machine, fault.tracer(trace))
+        return True
     log = machine.folder / "rund.log"
     with log.open("ab") as file:
         daemon = subprocess.Popen(
@@ -168,6 +197,22 @@ def start_failing(machine: Machine, fault: Fault, trace: Path = NOWHERE) -> bool
     assert [line for line in log.read_text().splitlines() if line.startswith("rund: ")], log.read_text()
     assert "Traceback" not in log.read_text()
     return False
+
+
+def attach(machine: Machine, tracer: list[str | Path]) -> None:
+    """Trace the daemon, and what it has started, from now on."""
+    pids = machine.processes()
+    machine.daemons.insert(0, subprocess.Popen([*tracer, *(word for pid in pids for word in ("-p", str(pid)))]))
+    threads = [thread for pid in pids for thread in Path(f"/proc/{pid}/task").iterdir()]
+    wait_until(lambda: all(is_traced(thread) for thread in threads))
+
+
+def is_traced(thread: Path) -> bool:
+    """Whether somebody traces a thread; one that has just ended needs nobody."""
+    try:
+        return "TracerPid:\t0\n" not in (thread / "status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def answers(machine: Machine) -> bool:
