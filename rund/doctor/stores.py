@@ -9,7 +9,7 @@ from rund.doctor.finding import Finding, fixed, note, ok, wrong
 from rund.store.backups import DAY, newest_backup
 from rund.store.diagnosis import Diagnosis, diagnose
 from rund.store.directories import Directories
-from rund.store.examine import find_damage, offer
+from rund.store.examine import check_version, find_damage, offer
 from rund.store.log_number import read_salts
 from rund.store.recounting import recount
 
@@ -29,6 +29,7 @@ def store_findings(directories: Directories, *, live: bool, fix: bool = False) -
     if not directories.database.exists():
         return [note("store", "there is none yet", "the first start makes it")]
     with_log = live or read_salts(directories.log) is not None
+    check_version(directories.database, with_log=with_log)
     found = diagnose(directories.database, directories.home / "runs", with_log=with_log)
     mended = _recounted(found, directories, fix=fix and not live)
     return mended + _of(found, directories, told=bool(mended))

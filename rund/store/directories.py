@@ -68,6 +68,10 @@ class Directories:
         """Whether there are folders of runs, so that there must be a database that knows them."""
         return any(any((self.home / name).glob("*/*")) for name in ("runs", "attempts"))
 
+    def beside_the_log(self) -> list[Path]:
+        """What SQLite keeps beside the database besides its log."""
+        return [self.home / "rund.db-shm", self.home / "rund.db-journal"]
+
     def unfinished_change(self) -> bool:
         """Whether a change of the database outside its log was cut short: SQLite takes it back."""
         journal = self.home / "rund.db-journal"

@@ -6,7 +6,9 @@ of its log.  What is wrong further in is told when it is met.  Called before any
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 import struct
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +19,7 @@ from rund.store.backups import Backup, newest_backup
 from rund.store.connection import open_untouched
 from rund.store.directories import Directories
 from rund.store.log_number import Beside, Mark, is_strange, read_beside, read_inside, read_salts
-from rund.store.migrate import APPLICATION_ID, expected_objects
+from rund.store.migrate import APPLICATION_ID, expected_objects, known_version
 
 _MAGIC: Final = b"SQLite format 3\0"
 _HEAD: Final = 100  # bytes: https://www.sqlite.org/fileformat2.html#the_database_header
@@ -47,14 +49,19 @@ def check_store(directories: Directories) -> None:
 
 
 def find_damage(directories: Directories, *, live: bool = False) -> str | None:
-    """What is wrong with the database, in words; None if nothing is.  ``live``: another process uses it."""
+    """What is wrong with the database, in words; None if nothing is.  ``live``: another process uses it.
+
+    Raises `UnsupportedError` if something else stands where one of its files belongs.
+    """
     path = directories.database
+    _check_kinds(directories)
     beside = read_beside(directories.log_number)
     if not path.is_file() or not path.stat().st_size:
         # SQLite makes an empty file first: a daemon that was killed then left nothing else.
         if beside is None and not directories.holds_runs():
             return None
-        return f"the database {path} is {'empty' if path.exists() else 'missing'}, but the home holds runs or had one"
+        state = "missing" if not path.exists() else "empty" if path.is_file() else "no regular file"
+        return f"the database {path} is {state}, but the home holds runs or had one"
     if directories.unfinished_change():
         return None  # SQLite undoes it
     if live:
@@ -63,6 +70,27 @@ def find_damage(directories: Directories, *, live: bool = False) -> str | None:
     if salts is None:
         return _head_damage(path) or _content_damage(path, beside, with_log=False)
     return _content_damage(path, beside, with_log=True, log=salts)
+
+
+def check_version(path: Path, *, with_log: bool) -> None:
+    """Raise `UnsupportedError` if the database is a later version's, or not rund's at all."""
+    connection = open_untouched(path, with_log=with_log)
+    try:
+        known_version(connection, str(path))
+    finally:
+        connection.close()
+
+
+def _check_kinds(directories: Directories) -> None:
+    """What is no file could hang whoever opens it, and of a symbolic link SQLite keeps the log elsewhere."""
+    if directories.database.is_symlink():
+        raise UnsupportedError(
+            f"{directories.database} is a symbolic link, and its log lies elsewhere: put the file itself there, or link"
+            " the whole home"
+        )
+    for path in (directories.log, directories.log_number, *directories.beside_the_log()):
+        if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+            raise UnsupportedError(f"{path} is no regular file: move it away")
 
 
 def offer(directories: Directories, backup: Backup | None) -> str:

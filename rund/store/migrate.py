@@ -31,19 +31,25 @@ def migrate(connection: sqlite3.Connection, where: str, working: Callable[[], No
     nothing to do.  Raises `UnsupportedError` if it is a later version's, or not rund's at all.
     """
     steps = migrations()
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    owner = connection.execute("PRAGMA application_id").fetchone()[0]
-    if owner not in (0, APPLICATION_ID) or (owner == 0 and _has_tables(connection)):
-        raise UnsupportedError(f"{where} is not a database of rund: move it away, or set RUND_HOME to another folder")
-    if version > len(steps):
-        raise UnsupportedError(
-            f"{where} was written by a later version of rund "
-            f"(schema {version}; this one knows {len(steps)}): update rund"
-        )
+    version = known_version(connection, where)
     if version == len(steps):
         return
     with _watched(connection, working):
         _carry_out(connection, steps, version)
+
+
+def known_version(connection: sqlite3.Connection, where: str) -> int:
+    """The schema version of the database ``where``.  Raises `UnsupportedError` as `migrate`."""
+    known = len(migrations())
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    if owner not in (0, APPLICATION_ID) or (owner == 0 and _has_tables(connection)):
+        raise UnsupportedError(f"{where} is not a database of rund: move it away, or set RUND_HOME to another folder")
+    if version > known:
+        raise UnsupportedError(
+            f"{where} was written by a later version of rund (schema {version}; this one knows {known}): update rund"
+        )
+    return version
 
 
 def _carry_out(connection: sqlite3.Connection, steps: list[str], version: int) -> None:

@@ -9,6 +9,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.process.conftest import BIN, DEADLINE, Machine
 
 
@@ -133,6 +135,56 @@ def test_a_backup_copied_by_hand_beside_the_log_of_a_killed_daemon_is_told(machi
     machine.start()
     assert machine.json("show", run)["run"]["label"] == "before"
     assert any((machine.home / "damaged").glob("*/rund.db-wal")), "the log is kept"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
+@pytest.mark.parametrize("name", ["rund.db-wal", "rund.db-shm", "rund.db-journal", "rund.number"])
+def test_what_is_no_file_beside_the_database_is_named_and_waited_for_by_nobody(
+    machine: Machine, name: str, make: Callable[[Path], None]
+) -> None:
+    used(machine)
+    path = machine.home / name
+    path.unlink(missing_ok=True)
+    make(path)
+    said = f"{path} is no regular file: move it away"
+    assert said in refusal(machine)
+    told = machine.ctl("doctor")
+    assert told.returncode == 1
+    assert f"wrong  store     {path} is no regular file; move it away" in told.stdout
+
+
+def test_a_database_that_is_a_symbolic_link_is_refused_for_its_log_would_lie_elsewhere(machine: Machine) -> None:
+    run = used(machine)
+    database = machine.home / "rund.db"
+    database.rename(machine.folder / "elsewhere.db")
+    database.symlink_to(machine.folder / "elsewhere.db")
+    assert f"{database} is a symbolic link" in refusal(machine)
+    (machine.folder / "elsewhere.db").rename(database)
+    machine.start()
+    assert machine.json("show", run)["run"]["status"] == "completed"
+
+
+def test_a_database_that_is_no_file_is_told_as_that(machine: Machine) -> None:
+    used(machine)
+    database = machine.home / "rund.db"
+    database.unlink()
+    database.mkdir()
+    assert f"the database {database} is no regular file" in refusal(machine)
+
+
+def test_doctor_tells_of_a_store_that_no_daemon_of_this_version_opens(machine: Machine) -> None:
+    used(machine)
+    for change, words in (
+        ("user_version = 99", "a later version of rund"),
+        ("application_id = 1", "not a database of"),
+    ):
+        connection = sqlite3.connect(machine.home / "rund.db")
+        connection.execute(f"PRAGMA {change}")
+        connection.close()
+        assert words in refusal(machine)
+        told = machine.ctl("doctor")
+        assert told.returncode == 1
+        assert words in told.stdout
 
 
 def test_a_home_that_lost_all_but_its_runs_is_told(machine: Machine) -> None:
