@@ -320,7 +320,10 @@ class LocalBackend:
         self._report(token, sighting.finding)
 
     async def _find_shim(self, directory: Path) -> int | None:
-        return await in_thread(find_shim, directory, limiter=self._looking)
+        """A pidfd of its shim; None if there is none, or none can be found now: for want of descriptors, say."""
+        with contextlib.suppress(OSError):
+            return await in_thread(find_shim, directory, limiter=self._looking)
+        return None
 
     async def _revoke(self, directory: Path) -> bool:
         [revoked] = await in_thread(_revoke_each, [directory], limiter=self._looking)
@@ -329,15 +332,19 @@ class LocalBackend:
     async def _bound_output(self, directory: Path) -> None:
         await in_thread(bound_output, directory, self._output_limit, limiter=self._looking)
 
-    async def _stop_orphans(self, directory: Path, grace: float | None, kill_at: float | None) -> float:
-        """Signal them with what is due; answers when they are to be killed."""
+    async def _stop_orphans(self, directory: Path, grace: float | None, kill_at: float | None) -> float | None:
+        """Signal them with what is due; answers when they are to be killed, None if they are to be told first.
+
+        Where they cannot be looked for, for want of descriptors, say, that is tried again at the next look.
+        """
         now = anyio.current_time()
-        if kill_at is None:
-            numbers = (signal.SIGTERM, signal.SIGCONT)
-            await in_thread(signal_orphans, directory, *numbers, limiter=self._looking)
-            return now + (_GRACE if grace is None else grace)
-        if now >= kill_at:
-            await in_thread(kill_orphans, directory, limiter=self._looking)
+        with contextlib.suppress(OSError):
+            if kill_at is None:
+                numbers = (signal.SIGTERM, signal.SIGCONT)
+                await in_thread(signal_orphans, directory, *numbers, limiter=self._looking)
+                return now + (_GRACE if grace is None else grace)
+            if now >= kill_at:
+                await in_thread(kill_orphans, directory, limiter=self._looking)
         return kill_at
 
     async def _close_client(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -12,6 +13,7 @@ import anyio
 import pytest
 
 from rund.engine.recover import Alive, Ended, Lost
+from rund.executor import local
 from rund.executor.backend import State, Submission
 from rund.executor.facts import read_facts
 from rund.executor.local import LocalBackend
@@ -223,6 +225,36 @@ async def test_a_stop_ends_the_processes_that_outlived_their_shim_also_stubborn_
         with anyio.fail_after(PATIENCE):
             await all_ended(backend, gentle, stubborn)
     assert "told" in (gentle.directory / "output").read_text().split()
+
+
+async def test_what_outlived_its_shim_is_stopped_although_it_cannot_be_looked_for_at_first(
+    attempts: Attempts, bell: Bell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt = attempts.make(sys.executable, "-I", "-c", STUBBORN, str(bell.path), grace=0.3)
+    failed: list[str] = []
+
+    def failing_once(name: str) -> None:
+        function = getattr(local, name)
+
+        def called(*args: object) -> object:
+            if name not in failed:
+                failed.append(name)
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), "/proc")
+            return function(*args)
+
+        monkeypatch.setattr(local, name, called)
+
+    failing_once("signal_orphans")
+    failing_once("kill_orphans")
+    async with LocalBackend() as backend:
+        assert await backend.submit([attempt]) == {}
+        await bell.line()
+        os.kill(started(attempt).shim_pid, signal.SIGKILL)
+        await gone(started(attempt).shim_pid)
+        await backend.cancel([attempt.token])
+        with anyio.fail_after(PATIENCE):
+            await all_ended(backend, attempt)
+    assert failed == ["signal_orphans", "kill_orphans"]
 
 
 async def test_forking_all_the_time_does_not_escape_a_stop(attempts: Attempts, bell: Bell) -> None:
