@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from rund import clock
 from rund.errors import RundError
 from rund.store.backup import HALF, back_up
 from rund.store.directories import PRIVATE, Directories
@@ -37,13 +38,17 @@ class Backup:
 
 
 def kept_backups(folder: Path) -> list[Backup]:
-    """The backups in ``folder``, the newest first; half made ones have other names."""
+    """The backups in ``folder``, the newest first; half made ones have other names.
+
+    Last, as if they were the oldest, those of a time to come: of a clock that was wrong, nobody knows how old they are.
+    """
+    over = clock.now() + DAY
     try:
         files = [path for path in folder.iterdir() if path.name.startswith(_PREFIX) and path.name.endswith(_SUFFIX)]
         found = [Backup(path=path, made=path.lstat().st_mtime) for path in files if path.is_file()]
     except OSError:
         return []
-    return sorted(found, key=lambda backup: (backup.made, backup.path.name), reverse=True)
+    return sorted(found, key=lambda backup: (backup.made < over, backup.made, backup.path.name), reverse=True)
 
 
 def newest_backup(folder: Path) -> Backup | None:
@@ -54,10 +59,11 @@ def newest_backup(folder: Path) -> Backup | None:
 def is_due(backups: list[Backup], *, now: float, first_run: float | None) -> bool:
     """Whether a backup is to be made: the last one, or where there is none the first run, is a day old.
 
-    ``first_run``: when the first run was made, None if there is none.  A time to come, of a clock that was set back, is
-    as good as one gone by.
+    ``first_run``: when the first run was made, None if there is none.  Where there are none but of a time to come, of a
+    clock that was set back, one is due.
     """
-    last = max((backup.made for backup in backups), default=first_run)
+    made = [backup.made for backup in backups]
+    last = max([moment for moment in made if moment < now + DAY] or made, default=first_run)
     return last is not None and abs(now - last) >= DAY
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from rund.store.backups import Backup, is_due
+from rund.clock import now
+from rund.store.backups import Backup, is_due, make_backup, newest_backup
+from rund.store.directories import Directories
 from tests.process.conftest import Machine, wait_until
 
 DAY = 86_400
@@ -150,6 +152,23 @@ def test_a_backup_is_due_when_the_last_one_is_a_day_old() -> None:
     assert not is_due(backups(4.5 * DAY, 1 * DAY), now=5 * DAY, first_run=0.0)
     assert is_due(backups(4 * DAY, 3 * DAY), now=5 * DAY, first_run=0.0)
     assert is_due(backups(9 * DAY), now=5 * DAY, first_run=0.0), "made by a clock that was set back since"
+    assert not is_due(backups(9 * DAY, 4.5 * DAY), now=5 * DAY, first_run=0.0)
+    assert is_due(backups(9 * DAY, 4 * DAY), now=5 * DAY, first_run=0.0)
+
+
+def test_backups_of_a_clock_that_was_wrong_are_in_nobodys_way(served: Machine) -> None:
+    served.ctl("daemon", "stop", check=True)
+    folder = served.home / "backups"
+    folder.mkdir(mode=0o700)
+    to_come = now() + 30 * DAY
+    for name in ("rund-1.db", "rund-2.db"):
+        (folder / name).write_bytes(b"of a year to come")
+        os.utime(folder / name, (to_come, to_come))
+    assert make_backup(Directories(served.home), now=now(), keep=2, proceed=lambda: True)
+    assert len(list(folder.iterdir())) == 2
+    newest = newest_backup(folder)
+    assert newest is not None
+    check_whole(newest.path)
 
 
 def test_a_log_removed_under_a_daemon_costs_no_answered_change(served: Machine) -> None:
