@@ -21,6 +21,7 @@ from runctl.client import Client
 
 from rund.cli import REFUSED
 from rund.errors import FullError, InternalError
+from tests.faults.attaching import attach
 from tests.faults.full_form import FULL
 from tests.faults.kill_points import require_strace
 from tests.process.conftest import BIN, DEADLINE, Machine, wait_until
@@ -182,7 +183,7 @@ def start_failing(machine: Machine, fault: Fault, trace: Path = NOWHERE) -> bool
     """Whether a daemon whose calls fail serves; one that does not says why in one line."""
     if fault.serving:
         machine.start()
-        attach(machine, fault.tracer(trace))
+        machine.daemons.insert(0, attach(fault.tracer(trace), machine.processes()))
         return True
     log = machine.folder / "rund.log"
     with log.open("ab") as file:
@@ -197,22 +198,6 @@ def start_failing(machine: Machine, fault: Fault, trace: Path = NOWHERE) -> bool
     assert [line for line in log.read_text().splitlines() if line.startswith("rund: ")], log.read_text()
     assert "Traceback" not in log.read_text()
     return False
-
-
-def attach(machine: Machine, tracer: list[str | Path]) -> None:
-    """Trace the daemon, and what it has started, from now on."""
-    pids = machine.processes()
-    machine.daemons.insert(0, subprocess.Popen([*tracer, *(word for pid in pids for word in ("-p", str(pid)))]))
-    threads = [thread for pid in pids for thread in Path(f"/proc/{pid}/task").iterdir()]
-    wait_until(lambda: all(is_traced(thread) for thread in threads))
-
-
-def is_traced(thread: Path) -> bool:
-    """Whether somebody traces a thread; one that has just ended needs nobody."""
-    try:
-        return "TracerPid:\t0\n" not in (thread / "status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 def answers(machine: Machine) -> bool:

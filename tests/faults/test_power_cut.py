@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from runctl import NoDaemonError
@@ -24,6 +24,7 @@ from runctl.client import Client
 from runctl.reach import connect
 
 from rund.executor.locks import BOOT_ID_FILE
+from tests.faults.attaching import attach
 from tests.faults.broken_package import Break, broken_package
 from tests.faults.full_form import FULL
 from tests.faults.kill_points import KillPoint, require_strace
@@ -32,7 +33,27 @@ from tests.faults.small_disk import Disk, held, make_image, mount_command, requi
 from tests.process.conftest import BIN, DEADLINE, Machine, wait_until
 
 MIB = 1_048_576
-AT_THE_END = KillPoint("mkdir", 1_000)
+
+
+class Cut(NamedTuple):
+    """The call at which the power is cut: of any thread, counted from the daemon's start or from when it serves.
+
+    Whatever a start makes as many calls of comes too early for the work that is done then.
+    """
+
+    name: str
+    number: int
+    serving: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.number}-{'serving' if self.serving else 'starting'}"
+
+    def tracer(self) -> list[str]:
+        """What kills there."""
+        return KillPoint(self.name, self.number).launcher(follow=True)
+
+
+AT_THE_END = Cut("mkdir", 1_000)
 # As many as the steps make in one thread; the next after the last: when all is done.
 CALLS = {
     "fdatasync": 18,
@@ -44,12 +65,15 @@ CALLS = {
     "fallocate": 3,
     "pwrite64": 640,
 }
+# The same from when it serves on; what is left out comes so late that it is met from its start on, too.
+CALLS_SERVING = {"fdatasync": 10, "mkdir": 13, "pwrite64": 150}
 REDUCED = [
-    KillPoint("fdatasync", 3),
-    KillPoint("fdatasync", 6),
-    KillPoint("fdatasync", 9),
-    KillPoint("pwrite64", 260),
-    KillPoint("fsync", 2),
+    Cut("fdatasync", 6),
+    Cut("fdatasync", 3, serving=True),
+    Cut("fdatasync", 8, serving=True),
+    Cut("fdatasync", 14, serving=True),
+    Cut("pwrite64", 260),
+    Cut("fsync", 2),
     AT_THE_END,
 ]
 # Lives until it is told to end; what it leaves and waits for is on another disk than the store's.
@@ -71,20 +95,21 @@ main()
 """
 
 
-def points() -> list[KillPoint]:
+def points() -> list[Cut]:
     """All calls at which the power is cut."""
     if not FULL:
         return REDUCED
     return [AT_THE_END] + [
-        KillPoint(name, number)
-        for name, last in CALLS.items()
+        Cut(name, number, serving)
+        for serving, calls in ((False, CALLS), (True, CALLS_SERVING))
+        for name, last in calls.items()
         for number in range(1, last + 1, 8 if name == "pwrite64" else 1)
     ]
 
 
-@pytest.mark.parametrize("point", points(), ids=lambda point: "-".join(map(str, point)))
+@pytest.mark.parametrize("point", points(), ids=str)
 def test_every_acknowledged_change_outlives_a_power_cut(
-    machine: Machine, point: KillPoint, record_property: Callable[[str, object], None]
+    machine: Machine, point: Cut, record_property: Callable[[str, object], None]
 ) -> None:
     record_property("points", 1)
     assert cut_and_look(machine, point, [BIN / "rund"]) == []
@@ -134,7 +159,7 @@ def end_alone_and_cut(machine: Machine) -> tuple[str, str, int]:
     return found["status"], found["reason"], found["attempts"]
 
 
-def cut_and_look(machine: Machine, point: KillPoint, program: list[str | Path]) -> list[str]:
+def cut_and_look(machine: Machine, point: Cut, program: list[str | Path]) -> list[str]:
     """What is wrong after the power was cut at ``point`` of the daemon ``program``."""
     require_strace()
     require()
@@ -178,13 +203,15 @@ def mounted(machine: Machine, image: Path) -> str:
     return f"{mount_command(image, machine.home)} && mount --bind '{boot}' {BOOT_ID_FILE}"
 
 
-def start(machine: Machine, disk: Disk, point: KillPoint, program: list[str | Path]) -> subprocess.Popen[bytes]:
+def start(machine: Machine, disk: Disk, point: Cut, program: list[str | Path]) -> subprocess.Popen[bytes]:
     """A daemon that is killed at ``point`` of any of its threads; it may be so before it serves."""
-    command = [*disk.launcher, *point.launcher(follow=True), *program]
+    command = [*disk.launcher, *([] if point.serving else point.tracer()), *program]
     with (machine.folder / "rund.log").open("ab") as log:
         daemon = subprocess.Popen(command, env=machine.env, stdin=subprocess.DEVNULL, stderr=log)
     machine.daemons.append(daemon)
     wait_until(lambda: daemon.poll() is not None or answers(machine))
+    if point.serving:
+        machine.daemons.insert(0, attach(point.tracer(), machine.processes()))
     return daemon
 
 
