@@ -184,8 +184,11 @@ def _commit(transaction: Transaction, log: Log, group: list[Asked]) -> None:
     """Carry out a group in the transaction that has begun, and commit it."""
     connection = transaction.connection
     log.begin()
+    # One alone is rolled back with the transaction: for a savepoint SQLite writes each page that is changed once more.
+    several = len(group) > 1
     for asked in group:
-        connection.execute("SAVEPOINT change")
+        if several:
+            connection.execute("SAVEPOINT change")
         try:
             asked.result = asked.change(transaction)
             transaction.settle(now())
@@ -194,10 +197,13 @@ def _commit(transaction: Transaction, log: Log, group: list[Asked]) -> None:
         except BaseException as error:  # noqa: BLE001 - it is the caller's, and is raised there
             asked.error = error
             _check_begun(connection)
-            connection.execute("ROLLBACK TO change")
+            connection.execute("ROLLBACK TO change" if several else "ROLLBACK")
             transaction.forget_read()
+            if not several:
+                return
         _check_begun(connection)
-        connection.execute("RELEASE change")
+        if several:
+            connection.execute("RELEASE change")
     log.number()
     try:
         connection.execute("COMMIT")

@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -19,6 +20,7 @@ from rund.broker import Broker
 from rund.engine import lifecycle
 from rund.errors import AmbiguousError, BusyError, FullError, InternalError, NotFoundError, UnsupportedError
 from rund.model.event import EventKind
+from rund.model.run import Run
 from rund.model.status import Status
 from rund.store.cleaning import clean_up, note_leftovers, remove_garbage
 from rund.store.committing import Asked, Committer
@@ -68,6 +70,51 @@ async def test_a_change_that_raises_changes_nothing_and_spoils_no_other(
     events = await store.read(lambda reader: reader.events(0, 100))
     assert [event.number for event in events] == list(range(1, len(kept) + 1)), "no number is lost or given twice"
     await store.close()
+
+
+async def test_a_change_that_raises_changes_nothing_also_when_it_is_alone(
+    directories: Directories, add_run: AddRun
+) -> None:
+    store = Store(directories, Broker().ring)
+
+    def fail(transaction: Transaction) -> None:
+        add_run(transaction, 1)
+        raise ValueError("after it has changed something")
+
+    with pytest.raises(ValueError, match="after it has changed something"):
+        await store.write(fail)
+    fault = store.fault
+    await store.write(lambda transaction: add_run(transaction, 2))
+    page = await store.read(lambda reader: reader.list_runs(RunFilter(), limit=100, after=None))
+    await store.close()
+    assert fault is None
+    assert [int(run.id[:8], 16) for run in page.runs] == [2]
+
+
+async def test_a_change_that_is_alone_is_written_into_no_other_file_than_the_log(
+    directories: Directories, add_run: AddRun
+) -> None:
+    store = Store(directories, Broker().ring)
+
+    def add(transaction: Transaction) -> list[Run]:
+        return [add_run(transaction, number, text="x" * 2_000) for number in range(200)]
+
+    def change(transaction: Transaction) -> list[str]:
+        for run in runs:  # each by a statement of its own, which alone changes little
+            transaction.change_run(run, replace(run, label="another"))
+        return [name for name in map(_target, Path("/proc/self/fd").iterdir()) if "etilqs" in name]
+
+    runs = await store.write(add)
+    copies = await store.write(change)
+    await store.close()
+    assert copies == [], "SQLite keeps no copy of what was there before"
+
+
+def _target(descriptor: Path) -> str:
+    try:
+        return str(descriptor.readlink())
+    except FileNotFoundError:  # the one that the folder was read with, or another thread's
+        return ""
 
 
 async def test_a_group_is_answered_a_few_at_each_turn_of_the_loop(directories: Directories) -> None:
