@@ -92,6 +92,8 @@ def withdraw(run: Run, last: Attempt | None, *, reason: str | None) -> Run:
 def shows_same_flags(before: Run, after: Run) -> bool:
     """Whether a run shows the flags that it showed before; of another operation's, those that both have count."""
     old, new = before.spec.flags, after.spec.flags
+    if old is new:
+        return True
     if before.spec.setup.operation == after.spec.setup.operation:
         return trial_key(old) == trial_key(new)
     return all(value_key(old[name]) == value_key(new[name]) for name in old.keys() & new.keys())

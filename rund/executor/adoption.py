@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from rund.engine.recover import Alive, Finding, recover
-from rund.executor.facts import lock_names, read_facts
+from rund.executor.facts import lock_names, read_end, read_facts
 from rund.executor.framing import OUTPUT, SHIM_LOCK, TRIAL_LOCK
 from rund.executor.locks import is_held
 from rund.executor.output_bound import drop_head, dropped_until
@@ -50,6 +50,9 @@ class Sighting:
 
 def look(directory: Path, boot: str | None = None, *, handed_over: bool = False) -> Sighting:
     """What the attempt in ``directory`` is now; whoever asks closes the pidfd.  The rest is as `read_facts` has it."""
+    ended = read_end(directory)
+    if ended is not None:
+        return Sighting(finding=recover(ended))
     facts = read_facts(directory, boot=boot, handed_over=handed_over)
     finding = recover(facts)
     return Sighting(

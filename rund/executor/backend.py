@@ -6,7 +6,7 @@ come back by files in its directory alone (`rund.executor.facts`), never by the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -21,8 +21,8 @@ class Submission:
     """One attempt to execute."""
 
     token: str  # unique for ever
-    directory: Path  # the attempt's own, made, for records and output
-    cwd: Path  # the run's directory, made
+    directory: Path  # the attempt's own, for records and output
+    cwd: Path  # the run's directory
     argv: tuple[str, ...]  # argv[0] without a slash is looked up by the shim, in the PATH of ``environment``
     environment: Mapping[str, str]  # whole; bytes that are not UTF-8 as surrogate escapes
     grace: float  # seconds between SIGTERM and SIGKILL when it is stopped
@@ -41,10 +41,14 @@ class State(StrEnum):
 class Backend(Protocol):
     """What executes attempts."""
 
-    async def submit(self, attempts: Sequence[Submission]) -> dict[str, str]:
+    async def submit(
+        self, attempts: Sequence[Submission], prepare: Callable[[], Collection[str]] = tuple
+    ) -> dict[str, str]:
         """Start ``attempts``; answers those that could not be handed over, by token, with the reason.
 
         Those are proven never to have run, and may be submitted again under another token.
+        ``prepare`` makes their directories: it is called first, in a thread where it may block, and answers the tokens
+        of those that are not to be started after all.
         """
         ...
 

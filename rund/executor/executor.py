@@ -33,6 +33,7 @@ from rund.store.transaction import Transaction
 
 _log = logging.getLogger(__name__)
 _LONGEST_PAUSE = 15.0  # seconds between starts that the machine has no room for: each try is written, and taken back
+_TOGETHER = 0.005  # seconds for which ends wait for starts that are being handed over, to be recorded together
 _RECOVERY = 5.0  # seconds that recording may take before clients are served: a full disk hinders no reading
 
 
@@ -53,6 +54,7 @@ class Executor:
         self._turns: dict[str, float] = {}  # the loop's times at which present turns began
         self._claimed: list[Claimed] = []  # to be handed over
         self._some_claimed = asyncio.Event()
+        self._handed_over = asyncio.Event()
         self._working = False  # what is claimed will be handed over
         self._full = False  # nothing can start until an end is recorded
         self._seen_stops: int | None = None  # the store's number of stops when they were last looked for
@@ -82,21 +84,17 @@ class Executor:
     async def run(self) -> None:
         """Work until cancelled; runs go on without it."""
         self._working = True
-        self._starts.open()
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._watch_ends)
-                tasks.start_soon(self._watch_stops)
-                tasks.start_soon(self._look_again)
-                tasks.start_soon(self._hand_over)
-                tasks.start_soon(self._remove_garbage)
-                while True:
-                    bell = self._broker.bell
-                    if not await self._claim():
-                        with anyio.CancelScope(deadline=self._starts_again or math.inf):
-                            await bell.wait()
-        finally:
-            self._starts.close()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watch_ends)
+            tasks.start_soon(self._watch_stops)
+            tasks.start_soon(self._look_again)
+            tasks.start_soon(self._hand_over)
+            tasks.start_soon(self._remove_garbage)
+            while True:
+                bell = self._broker.bell
+                if not await self._claim():
+                    with anyio.CancelScope(deadline=self._starts_again or math.inf):
+                        await bell.wait()
 
     def turn(self) -> float:
         """Seconds since the longest of the present turns of starts began; 0 while there is none."""
@@ -144,6 +142,7 @@ class Executor:
             claimed, self._claimed = self._claimed, []
             with self._a_turn("hand over"):
                 outcomes = await self._starts.submit(claimed)
+            self._handed_over.set()
             if any(each.attempt.spec.setup.clean for each in claimed):
                 self._some_garbage.set()  # what lay in their directories before
             if len(outcomes) < len(claimed):
@@ -189,6 +188,15 @@ class Executor:
     async def _watch_ends(self) -> None:
         while True:
             await self._record(outcomes_of(await self._backend.ended()))
+            await self._let_some_end()
+
+    async def _let_some_end(self) -> None:
+        """Return when what was claimed is handed over: what ends until then costs little more than one end."""
+        if self._claimed:
+            self._handed_over = handed_over = asyncio.Event()
+            timer = asyncio.get_running_loop().call_later(_TOGETHER, handed_over.set)
+            await handed_over.wait()
+            timer.cancel()
 
     async def _look_again(self) -> None:
         """Look again for attempts of which nobody could tell whether they are alive: no descriptors were left, say."""

@@ -87,6 +87,29 @@ def read_facts(directory: Path, *, boot: str | None = None, handed_over: bool = 
     )
 
 
+def read_end(directory: Path) -> AttemptFacts | None:
+    """What tells of a recorded end, if no shim sees to the attempt any more; None: `read_facts` is to be asked.
+
+    Nothing else is looked at, for it would tell no other end: see `rund.engine.recover`.
+    """
+    try:
+        if is_held(directory / SHIM_LOCK):
+            return None
+        record = read_exit(_content(directory / EXIT))
+    except (OSError, DamagedRecordError):
+        return None
+    if record is None or record.token != directory.name:
+        return None
+    return AttemptFacts(
+        shim_alive=False,
+        trial_alive=False,
+        started=None,
+        exit=record,
+        same_boot=record.boot_id == boot_id(),
+        scalars=_scalars(directory / OUTPUT),
+    )
+
+
 def lock_names(directory: Path) -> list[str]:
     """How the paths of an attempt's locks end, wherever they were moved: no two attempts have folders of one name."""
     return [f"/{directory.name}/{name}" for name in (SHIM_LOCK, TRIAL_LOCK)]
@@ -175,7 +198,10 @@ def _scalars(output: Path) -> dict[str, float]:
     except OSError:
         return {}
     try:
-        begin = max(0, os.fstat(descriptor).st_size - _SCALARS_READ)
+        size = os.fstat(descriptor).st_size
+        if size == 0:
+            return {}
+        begin = max(0, size - _SCALARS_READ)
         return read_scalars(os.pread(descriptor, _SCALARS_READ, begin).decode("utf-8", "replace"))
     except OSError:
         return {}

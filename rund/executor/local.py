@@ -18,9 +18,9 @@ import contextlib
 import math
 import os
 import signal
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -40,7 +40,7 @@ from rund.executor.adoption import (
 )
 from rund.executor.backend import State, Submission
 from rund.executor.fork_client import ForkClient, RefusedError, UnknownOutcomeError
-from rund.executor.handing import Outcome, fork, hand_over
+from rund.executor.handing import Handed, Outcome, fork, hand_over
 from rund.executor.locks import boot_id
 from rund.executor.revoking import revoke
 from rund.executor.shims import Shim, Shims
@@ -124,15 +124,18 @@ class LocalBackend:
         """Of the fork server, None while there is none."""
         return self._client.pid
 
-    async def submit(self, attempts: Sequence[Submission]) -> dict[str, str]:
+    async def submit(
+        self, attempts: Sequence[Submission], prepare: Callable[[], Collection[str]] = tuple
+    ) -> dict[str, str]:
         """Start them; see `rund.executor.backend.Backend.submit`."""
         refused: dict[str, str] = {}
         unknown: list[Submission] = []
+        prepare = cache(prepare)
         for begin in range(0, len(attempts), _AT_ONCE):
             some = attempts[begin : begin + _AT_ONCE]
-            outcomes = await self._hand_over(some)
+            outcomes = await self._hand_over(some, prepare)
             refused |= {token: str(why) for token, why in outcomes.items() if isinstance(why, RefusedError)}
-            unknown += [each for each in some if isinstance(outcomes[each.token], UnknownOutcomeError)]
+            unknown += [each for each in some if isinstance(outcomes.get(each.token), UnknownOutcomeError)]
         # Only when the others are watched: this may take a while.
         for attempt in unknown:
             with anyio.CancelScope(shield=True):
@@ -175,10 +178,17 @@ class LocalBackend:
         self._bell = asyncio.Event()
         return findings
 
-    async def _hand_over(self, attempts: Sequence[Submission]) -> dict[str, Outcome]:
+    async def _hand_over(
+        self, attempts: Sequence[Submission], prepare: Callable[[], Collection[str]]
+    ) -> dict[str, Outcome]:
         """What became of each, by token; those that have a shim are watched, each as soon as it is handed over."""
         idle = self._shims.take(len(attempts))
-        handed = await self._hands.do(partial(hand_over, attempts, idle))
+
+        def hand_over_ready() -> Handed:
+            unready = prepare()
+            return hand_over((each for each in attempts if each.token not in unready), idle)
+
+        handed = await self._hands.do(hand_over_ready)
         for shim in idle:
             self._shims.keep(shim)
         self._watch_each(attempts, handed.outcomes, may_wait=True)

@@ -46,10 +46,11 @@ def run_shim(request: bytes, lock: int, leash: socket.socket | None = None) -> N
     """
     try:
         _stand_alone()
+        born = start_time(os.getpid())
         following: tuple[bytes, int] | None = (request, lock)
         while following is not None:
             request, lock = following
-            token = _run_attempt(decode_request(request))
+            token = _run_attempt(decode_request(request), born)
             os.close(lock)
             # What a long request took of memory would be told as the peak of the attempts that come after it.
             following = _ask_for_another(leash, token) if leash is not None and len(request) <= MOST_AGAIN else None
@@ -96,10 +97,10 @@ def _ask_for_another(leash: socket.socket, token: str) -> tuple[bytes, int] | No
     return request, locks[0]
 
 
-def _run_attempt(request: ShimRequest) -> str:
-    """See an attempt to its end; answers its token."""
+def _run_attempt(request: ShimRequest, born: int) -> str:
+    """See an attempt to its end; answers its token.  ``born`` is this process's start time."""
     files = AttemptFiles(request.directory)
-    files.write_start(_start_fields(request))
+    files.write_start(_start_fields(request, born))
     fields: dict[str, object] = {"token": request.token, "boot_id": boot_id(), "started": request.started}
     fields |= {"exec_step": None, "exec_errno": None}
     supervisor = Supervisor(
@@ -131,12 +132,12 @@ def _told_to_stop() -> bool:
     return signal.SIGTERM in signal.sigpending()
 
 
-def _start_fields(request: ShimRequest) -> dict[str, object]:
+def _start_fields(request: ShimRequest, born: int) -> dict[str, object]:
     return {
         "token": request.token,
         "boot_id": boot_id(),
         "shim_pid": os.getpid(),
-        "shim_start_time": start_time(os.getpid()),
+        "shim_start_time": born,
         "grace": request.grace,
         "started": request.started,
         "boottime": boottime(),

@@ -6,9 +6,8 @@ import errno
 import os
 import platform
 import pwd
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +20,6 @@ from rund.executor.backend import Backend, Submission
 from rund.executor.ending import Outcome
 from rund.executor.launch import CannotStartError, Launcher
 from rund.executor.locks import boot_id
-from rund.executor.worker import Worker
 from rund.model.event import EventKind
 from rund.model.run import Attempt, Run
 from rund.model.status import Status
@@ -63,7 +61,6 @@ class Starts:
         self._host = platform.node()
         self._user = _user_name()
         self._boot_id = boot_id()
-        self._hands = Worker("rund-folders")
         self.closing = False  # start nothing from now on
 
     async def are_due(self) -> bool:
@@ -79,20 +76,19 @@ class Starts:
 
         `NeverRan`: the machine had no room for it just now.
         """
-        outcomes = await self._hands.do(partial(self._make_directories, claimed))
-        ready = [
-            each.submission for each in claimed if each.submission is not None and each.submission.token not in outcomes
-        ]
-        refused = await self._backend.submit(ready) if ready else {}
+        outcomes: dict[str, Outcome] = {
+            each.attempt.token: End(status=Status.ERROR, reason=f"could not start: {each.fault}", stopped=now())
+            for each in claimed
+            if each.submission is None
+        }
+
+        def prepare() -> Collection[str]:
+            outcomes.update(self._make_directories(claimed))
+            return outcomes
+
+        ready = [each.submission for each in claimed if each.submission is not None]
+        refused = await self._backend.submit(ready, prepare) if ready else {}
         return outcomes | {token: NeverRan(fault=reason) for token, reason in refused.items()}
-
-    def open(self) -> None:
-        """Start what works for it."""
-        self._hands.start()
-
-    def close(self) -> None:
-        """End what works for it."""
-        self._hands.close()
 
     def claim_in(self, transaction: Transaction) -> Claims:
         """Record, in a transaction that may record ends as well, the intent to start what may start then."""
@@ -133,14 +129,11 @@ class Starts:
         return Claimed(run=started, attempt=attempt, submission=submission)
 
     def _make_directories(self, claimed: Sequence[Claimed]) -> dict[str, Outcome]:
-        """Make the directories of those that can be started; answers what became of the others."""
+        """Make the directories of those that can be started; answers what became of those of which that failed."""
         outcomes: dict[str, Outcome] = {}
         for each in claimed:
             try:
-                if each.submission is None:
-                    reason = f"could not start: {each.fault}"
-                    outcomes[each.attempt.token] = End(status=Status.ERROR, reason=reason, stopped=now())
-                else:
+                if each.submission is not None:
                     self._launcher.make_directories(each.run.id, each.attempt)
             except OSError as error:
                 outcomes[each.attempt.token] = _outcome(error)

@@ -96,7 +96,7 @@ class Directories:
 
     def attempt(self, token: str) -> Path:
         """An attempt's own directory: its output, and what its shim left."""
-        return self.home / "attempts" / token[:2] / token
+        return self.home / f"attempts/{token[:2]}/{token}"
 
     def last_start(self, run_id: str, known: int) -> int:
         """The number of the last start of a run that has left its folder, where starts up to ``known`` are known.

@@ -41,7 +41,10 @@ class RefusingBackend:
         self.submitted: list[Submission] = []
         self.took_one = anyio.Event()
 
-    async def submit(self, attempts: Sequence[Submission]) -> dict[str, str]:
+    async def submit(
+        self, attempts: Sequence[Submission], prepare: Callable[[], Collection[str]] = tuple
+    ) -> dict[str, str]:
+        prepare()
         refused = {} if self.submitted else {attempt.token: "no room" for attempt in attempts}
         self.submitted += attempts
         if not refused:
@@ -70,7 +73,10 @@ class FullBackend(RefusingBackend):
         self._refusals = refusals
         self.times: list[float] = []
 
-    async def submit(self, attempts: Sequence[Submission]) -> dict[str, str]:
+    async def submit(
+        self, attempts: Sequence[Submission], prepare: Callable[[], Collection[str]] = tuple
+    ) -> dict[str, str]:
+        prepare()
         self.times.append(anyio.current_time())
         if len(self.times) > self._refusals:
             self.took_one.set()
@@ -87,7 +93,10 @@ class EndingBackend(RefusingBackend):
         self._all_came = anyio.Event()
         self.some_came = anyio.Event()
 
-    async def submit(self, attempts: Sequence[Submission]) -> dict[str, str]:
+    async def submit(
+        self, attempts: Sequence[Submission], prepare: Callable[[], Collection[str]] = tuple
+    ) -> dict[str, str]:
+        prepare()
         self.submitted += attempts
         if len(self.submitted) >= self._ending:
             self._all_came.set()
@@ -105,6 +114,33 @@ class EndingBackend(RefusingBackend):
         while len(self.submitted) < count:
             await self.some_came.wait()
             self.some_came = anyio.Event()
+
+
+class HangingBackend(RefusingBackend):
+    """Takes what it is given first, the attempts of which end one by one, and never finishes with what comes then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hangs = anyio.Event()
+
+    async def submit(
+        self, attempts: Sequence[Submission], prepare: Callable[[], Collection[str]] = tuple
+    ) -> dict[str, str]:
+        if self.submitted:
+            self.hangs.set()
+            await anyio.sleep_forever()
+        self.submitted += attempts
+        self.took_one.set()
+        return {}
+
+    async def ended(self) -> dict[str, Finding]:  # type: ignore[override]
+        await self.took_one.wait()
+        self.took_one = anyio.Event()
+        first, *others = self.submitted
+        if others:
+            self.submitted = others
+            self.took_one.set()
+        return {first.token: Lost(reason="lost")}
 
 
 class FailingOnceStore(Store):
@@ -242,6 +278,23 @@ async def test_starts_that_wait_for_a_long_change_are_no_turn_that_hangs(
                 assert executor.turn() == 0.0
                 store.goes_on.set()
                 await backend.until(1)
+                tasks.cancel_scope.cancel()
+
+
+async def test_a_start_that_hangs_holds_up_no_end(directories: Directories, add_run: AddRun) -> None:
+    broker, backend = Broker(), HangingBackend()
+    async with open_store(directories, broker) as store:
+        launcher = Launcher(directories, socket="/nowhere", grace=1.0, slots=3, output_limit=0)
+        executor = Executor(store, backend, broker, launcher, slots=3, most=10)
+        await store.write(lambda transaction: queue_all(transaction, add_run, 6))
+        with anyio.fail_after(PATIENCE):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(executor.run)
+                await backend.hangs.wait()
+                bell = broker.bell
+                while (await store.read(lambda reader: reader.counts()))[Status.ERROR] < 3:
+                    await bell.wait()
+                    bell = broker.bell
                 tasks.cancel_scope.cancel()
 
 

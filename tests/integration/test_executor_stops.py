@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -36,7 +36,10 @@ class SlowBackend:
         self.written = threading.Event()
         self.cancelled = anyio.Event()
 
-    async def submit(self, attempts: Sequence[Submission]) -> dict[str, str]:
+    async def submit(
+        self, attempts: Sequence[Submission], prepare: Callable[[], Collection[str]] = tuple
+    ) -> dict[str, str]:
+        prepare()
         first, *others = [attempt.token for attempt in attempts]
         await self._store.write(lambda transaction: _stop(transaction, first.partition("-")[0]))
         self._tasks.start_soon(self._store.write, lambda _: self.written.wait(60))
@@ -68,7 +71,10 @@ class Stopped:
         self._told = False
         self.given_another = anyio.Event()
 
-    async def submit(self, attempts: Sequence[Submission]) -> dict[str, str]:
+    async def submit(
+        self, attempts: Sequence[Submission], prepare: Callable[[], Collection[str]] = tuple
+    ) -> dict[str, str]:
+        prepare()
         self._given += [attempt.token for attempt in attempts]
         if len(self._given) == 1:
             await self._store.write(lambda transaction: _stop(transaction, self._given[0].partition("-")[0]))

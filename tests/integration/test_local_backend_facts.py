@@ -9,9 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from rund.engine.recover import Alive, Lost, NeverRan, recover
-from rund.executor.facts import read_facts
-from rund.executor.framing import EXIT, OUTPUT, RECORD_SIZE, SHIM_LOCK, STARTED, STARTED_SIZE, TRIAL_LOCK
+from rund.engine.recover import Alive, Ended, Lost, NeverRan, recover
+from rund.executor.adoption import look
+from rund.executor.facts import read_end, read_facts
+from rund.executor.framing import (
+    EXIT,
+    OUTPUT,
+    RECORD_SIZE,
+    SHIM_LOCK,
+    STARTED,
+    STARTED_SIZE,
+    TRIAL_LOCK,
+    frame_fields,
+)
 from rund.executor.locks import boot_id, hold_new, is_held
 from tests.integration.attempts import spare_descriptors
 
@@ -56,6 +66,30 @@ def test_a_preallocated_exit_record_is_not_damaged(tmp_path: Path) -> None:
     (tmp_path / EXIT).write_bytes(bytes(RECORD_SIZE))
     facts = read_facts(tmp_path)
     assert (facts.exit, facts.damaged) == (None, ())
+
+
+def test_a_recorded_end_is_told_by_its_record_alone_once_no_shim_sees_to_it(tmp_path: Path) -> None:
+    usage = {"max_rss": 9_000_000, "user_time": 0.5, "system_time": 0.25}
+    fields = {"token": tmp_path.name, "boot_id": boot_id(), "wait_status": 0, "exit_status": 0, "signal": None}
+    fields |= {"core": False, "exec_errno": None, "exec_step": None, "stopped": False, "usage": usage}
+    fields |= {"started": 1.0, "ended": 2.0, "boottime": 3.0}
+    record = frame_fields(fields).ljust(RECORD_SIZE, b"\0")
+    lock = hold_new(tmp_path / SHIM_LOCK, f"{boot_id()}\n".encode())
+    (tmp_path / OUTPUT).write_text("accuracy: 0.5\n")
+    (tmp_path / EXIT).write_bytes(record)
+    assert read_end(tmp_path) is None
+    assert look(tmp_path).alive, "its shim sees to what it has left"
+    os.close(lock)
+    told = read_end(tmp_path)
+    assert told is not None
+    assert isinstance(recover(told), Ended)
+    assert look(tmp_path).finding == recover(told) == recover(read_facts(tmp_path))
+    for other in (bytes(RECORD_SIZE), record[:100], frame_fields(fields | {"token": "another"})):
+        (tmp_path / EXIT).write_bytes(other)
+        assert read_end(tmp_path) is None
+        assert look(tmp_path).finding == recover(read_facts(tmp_path))
+    (tmp_path / EXIT).unlink()
+    assert read_end(tmp_path) is None
 
 
 def made_by_a_shim(directory: Path, *, started: bool) -> None:
