@@ -23,7 +23,7 @@ from rund.broker import Broker
 from rund.clock import go_on_after, now
 from rund.descriptors import Descriptors, take_descriptors
 from rund.door import Door
-from rund.errors import FullError, InternalError
+from rund.errors import FullError, InternalError, RundError
 from rund.executor.executor import Executor
 from rund.executor.launch import Launcher
 from rund.executor.local import LocalBackend
@@ -84,8 +84,10 @@ def run(settings: Settings, manager: ServiceManager, inherited: Listener | None 
 
 
 def _only(error: BaseException) -> BaseException:
-    """What went wrong, without the task groups around it."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+    """What went wrong, without the task groups around it; the first, where it is several of the machine's faults."""
+    while isinstance(error, BaseExceptionGroup) and (
+        len(error.exceptions) == 1 or error.split((OSError, RundError))[1] is None
+    ):
         error = error.exceptions[0]
     return error
 

@@ -10,8 +10,11 @@ import resource
 from dataclasses import dataclass
 from typing import Final
 
+from rund.errors import InvalidError
+
 _WANTED: Final = 65_536
 _OWN: Final = 64  # the database, the log, sources while they are copied, ...
+_LEAST: Final = 80
 _MOST_CLIENTS: Final = 512
 _MOST_LEASHES: Final = 64
 
@@ -27,9 +30,14 @@ class Descriptors:
 
 
 def take_descriptors() -> Descriptors:
-    """Raise this process's limit as far as may be; answers how what it gives is shared out."""
+    """Raise this process's limit as far as may be; answers how what it gives is shared out.
+
+    Raises `InvalidError` where that is not enough for a daemon.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _WANTED if hard == resource.RLIM_INFINITY else min(hard, _WANTED)
+    if wanted < _LEAST:
+        raise InvalidError(f"only {wanted} files may be open at once, and rund needs {_LEAST}: see ulimit -Hn")
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return share_out(wanted, soft=soft)

@@ -149,6 +149,21 @@ def _has_processes(number: int) -> bool:
     return False
 
 
+def test_a_daemon_that_may_open_too_few_files_says_so(machine: Machine) -> None:
+    _require("prlimit")
+    started = subprocess.run(
+        [*limited("nofile", 79), BIN / "rund"],
+        env=machine.env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert started.returncode == 78
+    assert started.stderr == "rund: only 79 files may be open at once, and rund needs 80: see ulimit -Hn\n"
+
+
 def _require(*programs: str) -> None:
     missing = [program for program in programs if shutil.which(program) is None]
     if missing:
