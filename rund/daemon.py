@@ -31,6 +31,7 @@ from rund.handlers.backup import back_up_daily
 from rund.handlers.context import Context
 from rund.handlers.dispatch import Dispatcher
 from rund.handlers.leaving import Leaving
+from rund.handlers.preparing import open_preparing
 from rund.heart import beat
 from rund.home import check_file_system, check_length, locked_home
 from rund.log import bound_log
@@ -103,7 +104,11 @@ async def _serve(
 ) -> None:
     broker = Broker()
     limits = ServerLimits(clients=descriptors.clients)
-    async with _open_store(directories, broker) as store, _backend(settings, descriptors) as backend:
+    async with (
+        _open_store(directories, broker) as store,
+        _backend(settings, descriptors) as backend,
+        open_preparing() as preparing,
+    ):
         launcher = Launcher(
             directories,
             socket=str(settings.socket),
@@ -127,6 +132,7 @@ async def _serve(
             now=now,
             new_id=lambda: uuid.uuid4().hex,
             leaving=leaving,
+            preparing=preparing,
         )
         manager.starting("takes back what runs")
         go_on_after(await store.read(lambda reader: reader.newest_time()))

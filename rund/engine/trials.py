@@ -75,6 +75,21 @@ def count(space: Space, rows: Sequence[Row] | None, *, optimizer: Optimizer, max
     return wanted
 
 
+def effort(space: Space, *, optimizer: Optimizer, max_trials: int | None) -> int:
+    """How many values `generate` reads and makes, about, and for ten that it ranks another one.
+
+    Raises `InvalidError` as `count` does.
+    """
+    wanted = count(space, None, optimizer=optimizer, max_trials=max_trials)
+    items = _items(space)
+    cells = grid_of(space.varying).size
+    if optimizer is Optimizer.RANDOM or (wanted < cells and cells > RANKED_CELLS):
+        ranked = wanted * items
+    else:
+        ranked = cells if wanted < cells else 0
+    return items + wanted + ranked // 10
+
+
 def generate(
     space: Space, rows: Sequence[Row] | None = None, *, optimizer: Optimizer, seed: int, max_trials: int | None
 ) -> Iterator[Flags]:
@@ -99,13 +114,17 @@ def _check_trials(wanted: int) -> None:
 
 
 def _check_ranked(space: Space, wanted: int) -> None:
-    items = sum(len(each.values) for each in space.varying.values() if isinstance(each, Choices))
+    items = _items(space)
     if wanted * items > MAX_RANKED:
         raise InvalidError(
             f"max_trials: to draw {wanted:,} trials from lists of {items:,} values takes too long:"
             " give shorter lists, or ranges such as NAME=[1:1000000]",
             field="max_trials",
         )
+
+
+def _items(space: Space) -> int:
+    return sum(len(each.values) for each in space.varying.values() if isinstance(each, Choices))
 
 
 def _template(space: Space) -> Flags:

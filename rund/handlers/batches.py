@@ -12,6 +12,7 @@ from rund.errors import NotFoundError
 from rund.handlers.context import Call, Context, Reply
 from rund.handlers.flags import assign_given, read_given
 from rund.handlers.generating import Generated, generate_trials, shown_flags
+from rund.handlers.preparing import Preparation
 from rund.handlers.reconciling import Outcome, Reconciliation, apply_plan, outcome_of, plan_of
 from rund.handlers.replies import batch_reply
 from rund.handlers.taking import Taken, add_contents, read_environment, with_contents
@@ -26,7 +27,6 @@ from rund.operations.stored import operation_from_json
 from rund.store.cleaning import remove_garbage
 from rund.store.reader import Reader
 from rund.store.transaction import Transaction
-from rund.threads import in_thread
 
 
 class ChangedError(Exception):
@@ -101,6 +101,7 @@ def make_batch(
 
 
 async def restart_batch(
+    preparation: Preparation,
     context: Context,
     call: Call[RestartParams],
     batch_id: str,
@@ -113,7 +114,7 @@ async def restart_batch(
     """
     params = call.params
     present = await context.store.read(lambda reader: _present(reader, batch_id))
-    wanted = await _wanted(context, present, params, taken)
+    wanted = await _wanted(preparation, present, params, taken)
 
     def change(transaction: Transaction) -> Reply:
         now = context.now()
@@ -174,17 +175,24 @@ def _present(reader: Reader, batch_id: str) -> _Present:
     )
 
 
-async def _wanted(context: Context, present: _Present, params: RestartParams, taken: Taken | None) -> _Wanted:
+async def _wanted(preparation: Preparation, present: _Present, params: RestartParams, taken: Taken | None) -> _Wanted:
     before = present.batch.prototype
     setup, operation, space, rows = present.run.spec.setup, present.operation, before.space, before.rows
     if taken is not None:
         operation = taken.operation
         space = updated_space(present.operation, operation, space, setup.given)
-        rows = None if rows is None else await in_thread(_updated, present.operation, operation, rows)
-    given = await read_given(params.args, params.flags, params.rows, params.cwd or present.operation.cwd)
+        if rows is not None:
+            rows = await preparation.compute(len(rows), _updated, present.operation, operation, rows)
+    given = await read_given(preparation, params, params.cwd or present.operation.cwd)
     rows = rows if given.rows is None else rows_to_json(given.rows)
     assigned = await assign_given(
-        operation, given, base=space, before=setup.given, force=params.force_flags, has_rows=rows is not None
+        preparation,
+        operation,
+        given,
+        base=space,
+        before=setup.given,
+        force=params.force_flags,
+        has_rows=rows is not None,
     )
     environment = json.dumps(read_environment(params.env or {})) if params.update_env else None
     prototype = _renewed(before, assigned.space, rows, params)
@@ -199,7 +207,7 @@ async def _wanted(context: Context, present: _Present, params: RestartParams, ta
     setup = with_contents(setup, taken, environment, last_event=present.last_event)
     # Rows that are kept were checked when they came.
     force = params.force_flags or given.rows is None
-    generated = await generate_trials(prototype, operation, setup, force=force)
+    generated = await generate_trials(preparation, prototype, operation, setup, force=force)
     return _Wanted(
         setup=setup,
         prototype=prototype,

@@ -14,6 +14,7 @@ from rund.engine.schedule import short_wait
 from rund.errors import ConflictError, InvalidError
 from rund.handlers.leaving import Leaving
 from rund.handlers.peer import Peer
+from rund.handlers.preparing import Preparing
 from rund.model.run import Run
 from rund.model.status import Status
 from rund.operations.source import Sources
@@ -59,6 +60,7 @@ class Context:
     now: Callable[[], float]
     new_id: Callable[[], str]
     leaving: Leaving
+    preparing: Preparing
 
     def run_map(self, reader: Reader, run: Run) -> RunMap:
         """The wire's map of ``run``, from the state that ``reader`` sees."""

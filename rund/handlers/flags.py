@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from rund.api.params import RestartParams, RunParams
 from rund.errors import InvalidError
+from rund.handlers.preparing import Preparation
 from rund.model.operation import Operation
 from rund.model.space import Space
 from rund.operations.assign import Assignment, read_args, read_typed
 from rund.operations.batch_assign import BatchAssigned, assign_batch
 from rund.operations.batch_files import read_batch_file, split_batch_file
 from rund.operations.batch_rows import BatchRows, check_rows
-from rund.threads import in_thread
+from rund.operations.together import values_asked
 
 _FEW: Final = 256  # arguments that are read at once: more hold up everybody meanwhile, so they are read in a thread
 
@@ -27,34 +29,43 @@ class GivenFlags:
     rows: BatchRows | None
 
 
-async def read_given(args: list[str], flags: dict[str, Any], rows: list[dict[str, Any]] | None, cwd: str) -> GivenFlags:
+async def read_given(preparation: Preparation, params: RunParams | RestartParams, cwd: str) -> GivenFlags:
     """Read ``args`` or ``flags``, and ``rows`` or the batch file among the args, which is relative to ``cwd``.
 
     Raises `InvalidError`, naming the flag, or the file and row.
     """
+    args, flags, rows = params.args, params.flags, params.rows
     if args and flags:
         raise InvalidError("flags: give either args or flags, not both", field="flags")
     file, others = split_batch_file(args)
     if file is not None and rows is not None:
         raise InvalidError("rows: give either rows or a file, not both", field="rows")
     if flags:  # one of them may be a list of a million values
-        given = await in_thread(read_typed, flags)
+        values = sum(len(value) if isinstance(value, list) else 1 for value in flags.values())
+        given = await preparation.compute(values, read_typed, flags)
     else:
-        given = read_args(others) if len(others) <= _FEW else await in_thread(read_args, others)
+        given = read_args(others) if len(others) <= _FEW else await preparation.compute(len(others), read_args, others)
     if rows is not None:
-        return GivenFlags(assignments=given, rows=await in_thread(check_rows, rows, "rows"))
+        return GivenFlags(assignments=given, rows=await preparation.compute(len(rows), check_rows, rows, "rows"))
     if file is None:
         return GivenFlags(assignments=given, rows=None)
     path = Path(cwd) / file
-    return GivenFlags(assignments=given, rows=await in_thread(read_batch_file, path))
+    return GivenFlags(assignments=given, rows=await preparation.in_folder(cwd, read_batch_file, path))
 
 
 async def assign_given(
-    operation: Operation, given: GivenFlags, *, base: Space | None, before: frozenset[str], force: bool, has_rows: bool
+    preparation: Preparation,
+    operation: Operation,
+    given: GivenFlags,
+    *,
+    base: Space | None,
+    before: frozenset[str],
+    force: bool,
+    has_rows: bool,
 ) -> BatchAssigned:
     """The space that ``operation`` is run with, as `assign_batch` says; ``before`` are the flags given before.
 
     In a thread: ``logspace[0:1:1000000]`` is computed for half a minute, and all other clients would wait.
     """
     assign = partial(assign_batch, base=base, given=before, force=force, has_rows=has_rows)
-    return await in_thread(assign, operation, given.assignments)
+    return await preparation.compute(values_asked(given.assignments), assign, operation, given.assignments)

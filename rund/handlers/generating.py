@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from rund.engine.trials import count, generate
+from rund.engine.trials import count, effort, generate
 from rund.errors import InvalidError
+from rund.handlers.preparing import Preparation
 from rund.model.batch import Prototype
 from rund.model.operation import Operation
 from rund.model.run import Setup
@@ -16,9 +17,10 @@ from rund.model.space import Choices, LogUniform, Space, Uniform, space_values
 from rund.model.values import Flags, FlagValue
 from rund.operations.batch_rows import assign_rows, rows_from_json
 from rund.store.codec import dump, flags_key, read_flags
-from rund.threads import in_thread
 
 MAX_TEXT: Final = 512 * 1024 * 1024  # characters of all trials' flags, which are held until they are stored
+
+_A_VALUE: Final = 10  # characters of a file's rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +38,15 @@ class Generated:
         return read_flags(self.texts[position])
 
 
-async def generate_trials(prototype: Prototype, operation: Operation, setup: Setup, *, force: bool) -> Generated:
-    """Generate in a thread of its own; raises `rund.errors.InvalidError` for what cannot be generated."""
-    return await in_thread(partial(generate_flags, prototype, operation, setup, force=force))
+async def generate_trials(
+    preparation: Preparation, prototype: Prototype, operation: Operation, setup: Setup, *, force: bool
+) -> Generated:
+    """Generate in a thread; raises `rund.errors.InvalidError` for what cannot be generated."""
+    if prototype.rows is None:
+        values = effort(prototype.space, optimizer=prototype.optimizer, max_trials=prototype.max_trials)
+    else:
+        values = len(prototype.rows) // _A_VALUE
+    return await preparation.compute(values, partial(generate_flags, prototype, operation, setup, force=force))
 
 
 def generate_flags(prototype: Prototype, operation: Operation, setup: Setup, *, force: bool) -> Generated:

@@ -23,6 +23,10 @@ class Peer(Protocol):
         """Let others answer first, for there is nothing to answer yet."""
         ...
 
+    def has_left(self) -> bool:
+        """Whether the client is gone, and hears of no answer."""
+        ...
+
     async def notify(self, method: str, params: list[Any]) -> None:
         """Send a notification; returns when it is written.  Raises what ends the connection if it cannot be."""
         ...

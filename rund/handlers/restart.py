@@ -13,6 +13,7 @@ from rund.engine.restart import RestartAction, restart_action
 from rund.errors import BusyError, InvalidError
 from rund.handlers.batches import ChangedError, restart_batch
 from rund.handlers.context import Call, Context, Reply, check_whole
+from rund.handlers.preparing import Preparation, prepare
 from rund.handlers.replies import single_reply
 from rund.handlers.taking import (
     SourceGoneError,
@@ -51,15 +52,21 @@ async def restart(context: Context, call: Call[RestartParams]) -> Reply:
         raise InvalidError("env: update_env takes the environment from env: send it", field="env")
     while True:
         run = check_whole(await context.store.read(lambda reader: reader.resolve(params.run)))
-        taken = await _take(context, run, copy=not params.dry_run) if params.update_source else None
         try:
-            if run.is_batch:
-                return await restart_batch(context, call, run.id, taken)
-            _check_single(params)
-            change = partial(_restart, context=context, params=params, before=run, taken=taken)
-            return await context.change(call.request, change)
+            async with prepare(context.preparing, call.peer) as preparation:
+                return await _restart_one(preparation, context, call, run)
         except (SourceGoneError, ChangedError):
             continue
+
+
+async def _restart_one(preparation: Preparation, context: Context, call: Call[RestartParams], run: Run) -> Reply:
+    params = call.params
+    taken = await _take(preparation, context, run, copy=not params.dry_run) if params.update_source else None
+    if run.is_batch:
+        return await restart_batch(preparation, context, call, run.id, taken)
+    _check_single(params)
+    change = partial(_restart, context=context, params=params, before=run, taken=taken)
+    return await context.change(call.request, change)
 
 
 def _check_single(params: RestartParams) -> None:
@@ -173,10 +180,10 @@ def _busy(run: Run, *, needed: bool) -> str:
     )
 
 
-async def _take(context: Context, run: Run, *, copy: bool) -> Taken:
+async def _take(preparation: Preparation, context: Context, run: Run, *, copy: bool) -> Taken:
     """Take the operation of ``run`` as it is today."""
     setup = run.spec.setup
     operation = operation_from_json(await context.store.read(lambda reader: reader.operation(setup.operation)))
     environment = json.loads(await context.store.read(lambda reader: reader.environment(setup.environment)))
-    found = await find(operation.target, Path(operation.cwd), environment)
-    return await take_source(context, found, copy=copy)
+    found = await find(preparation, operation.target, Path(operation.cwd), environment)
+    return await take_source(preparation, context, found, copy=copy)

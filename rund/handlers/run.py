@@ -16,6 +16,7 @@ from rund.handlers.context import Call, Context, Reply
 from rund.handlers.flags import assign_given, read_given
 from rund.handlers.generating import generate_trials, shown_flags
 from rund.handlers.labels import mark
+from rund.handlers.preparing import Preparation, prepare
 from rund.handlers.replies import single_reply
 from rund.handlers.taking import (
     SourceGoneError,
@@ -38,7 +39,6 @@ from rund.operations.stored_space import space_to_json
 from rund.store.codec import digest
 from rund.store.reader import Reader
 from rund.store.transaction import Transaction
-from rund.threads import in_thread
 
 MAX_SEED = 2**32
 
@@ -47,18 +47,20 @@ async def run(context: Context, call: Call[RunParams]) -> Reply:
     """Make a run or a batch and queue it; with ``needed`` only what is not completed yet."""
     while True:
         try:
-            return await _run(context, call)
+            async with prepare(context.preparing, call.peer) as preparation:
+                return await _run(preparation, context, call)
         except (SourceGoneError, ChangedError):
             continue
 
 
-async def _run(context: Context, call: Call[RunParams]) -> Reply:
+async def _run(preparation: Preparation, context: Context, call: Call[RunParams]) -> Reply:
     params = call.params
     check_slots(context, params.slots)
     environment = read_environment(params.env)
-    found = await find(params.operation, Path(params.cwd), environment)
-    given = await read_given(params.args, params.flags, params.rows, params.cwd)
+    found = await find(preparation, params.operation, Path(params.cwd), environment)
+    given = await read_given(preparation, params, params.cwd)
     assigned = await assign_given(
+        preparation,
         found.operation,
         given,
         base=None,
@@ -67,7 +69,9 @@ async def _run(context: Context, call: Call[RunParams]) -> Reply:
         has_rows=given.rows is not None,
     )
     project = Path(found.operation.project_dir)
-    inputs = await in_thread(find_inputs, [*found.inputs, *params.inputs], Path(params.cwd), project)
+    inputs = await preparation.in_folder(
+        params.cwd, find_inputs, [*found.inputs, *params.inputs], Path(params.cwd), project
+    )
     is_batch = assigned.is_batch or given.rows is not None or params.optimizer is not None
     if not is_batch:
         _check_single(params)
@@ -90,13 +94,14 @@ async def _run(context: Context, call: Call[RunParams]) -> Reply:
         if again is not None:
             try:
                 marks = partial(mark, label=params.label, tags=params.tags)
-                return await restart_batch(context, _as_restart(call, again), again.id, None, marks)
+                return await restart_batch(preparation, context, _as_restart(call, again), again.id, None, marks)
             except NotFoundError:
                 raise ChangedError from None  # it was deleted meanwhile
     generated = None
     if prototype is not None:
-        generated = await generate_trials(prototype, found.operation, setup, force=params.force_flags)
-    taken = await take_source(context, found, copy=not params.dry_run)
+        force = params.force_flags
+        generated = await generate_trials(preparation, prototype, found.operation, setup, force=force)
+    taken = await take_source(preparation, context, found, copy=not params.dry_run)
     fixed = assigned.space.fixed
     setup = replace(setup, source=taken.source, commit=taken.commit)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from rund.errors import InvalidError
 from rund.handlers.context import Context
+from rund.handlers.preparing import Preparation
 from rund.model.operation import Operation
 from rund.model.run import Setup
 from rund.operations.commit import read_commit
@@ -19,7 +20,6 @@ from rund.operations.source import digest_source, scan_source
 from rund.operations.stored import operation_to_json
 from rund.store.codec import digest
 from rund.store.transaction import Transaction
-from rund.threads import in_thread
 
 _FLAG_VARIABLE = "FLAG_"
 _RUN_VARIABLES = frozenset(
@@ -40,14 +40,14 @@ class Taken:
     commit: str | None
 
 
-async def find(text: str, cwd: Path, environment: Mapping[str, str]) -> Found:
+async def find(preparation: Preparation, text: str, cwd: Path, environment: Mapping[str, str]) -> Found:
     """The operation that ``text`` names for a client in ``cwd``."""
-    return await in_thread(partial(find_operation, text, cwd=cwd, env=environment))
+    return await preparation.in_folder(str(cwd), partial(find_operation, text, cwd=cwd, env=environment))
 
 
-async def take_source(context: Context, found: Found, *, copy: bool = True) -> Taken:
+async def take_source(preparation: Preparation, context: Context, found: Found, *, copy: bool = True) -> Taken:
     """Copy the source of an operation, once per content; without ``copy`` only tell what it would be."""
-    return await in_thread(partial(_take_source, context, found, copy=copy))
+    return await preparation.in_folder(found.operation.cwd, partial(_take_source, context, found, copy=copy))
 
 
 def _take_source(context: Context, found: Found, *, copy: bool) -> Taken:

@@ -11,6 +11,8 @@ Rules:
 
 from __future__ import annotations
 
+from typing import Final
+
 from rund.errors import InvalidError
 from rund.model.operation import FlagDef, FlagType
 from rund.model.space import Choices, FlagSpace, LogUniform, Uniform
@@ -18,7 +20,7 @@ from rund.model.values import FlagValue, ValueSyntaxError, format_value, read_va
 from rund.operations.fit import FUNCTION, UNCLOSED, fit_choice, read_text, takes_list
 from rund.operations.series import MAX_VALUES, TOO_MANY, FunctionError, bounds, is_number, series, split_parts
 
-_RANDOM = frozenset({"uniform", "loguniform"})
+RANDOM: Final = frozenset({"uniform", "loguniform"})
 
 
 def read_space(flag: FlagDef, text: str, most: int = MAX_VALUES) -> FlagValue | FlagSpace:
@@ -104,7 +106,7 @@ def _is_bounds(text: str) -> bool:
 def _function(flag: FlagDef, text: str, name: str, inside: str, most: int) -> FlagValue | FlagSpace:
     try:
         parts = split_parts(name, inside)
-        if name not in _RANDOM:
+        if name not in RANDOM:
             return _series(flag, text, series(name, parts, most))
         low, high = bounds(name, parts, floats=flag.type is FlagType.FLOAT)
     except FunctionError as error:

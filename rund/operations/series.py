@@ -55,6 +55,14 @@ def split_parts(name: str, inside: str) -> list[str]:
     return parts
 
 
+def length(name: str, parts: Sequence[str]) -> int:
+    """How many values a function that gives a list gives, without making them.  Raises `FunctionError`."""
+    if name != "range":
+        return _count(parts[2])
+    start, stop, step = _steps(parts)
+    return (stop - start) // step + 1
+
+
 def series(name: str, parts: Sequence[str], most: int = MAX_VALUES) -> list[int] | list[float]:
     """The values of a function that gives a list.  Raises `FunctionError`, also for more than ``most``, at once."""
     whole = all(isinstance(_number(part), int) for part in parts)
@@ -62,7 +70,8 @@ def series(name: str, parts: Sequence[str], most: int = MAX_VALUES) -> list[int]
         return _range(parts, most, whole=whole)
     low, high = _exact(parts[0]), _exact(parts[1])
     _check_order(low, high, parts)
-    count = _count(parts[2], most)
+    count = _count(parts[2])
+    _check_count(count, most)
     if name == "linspace":
         return _spaced(low, (high - low) / (count - 1), count, whole=whole)
     if name == "geomspace" and low <= 0:
@@ -126,15 +135,14 @@ def _check_order(low: Fraction | float, high: Fraction | float, parts: Sequence[
         raise FunctionError(f"the lower bound {parts[0]} must be less than the upper bound {parts[1]}")
 
 
-def _count(text: str, most: int) -> int:
+def _count(text: str) -> int:
     count = _number(text)
     if not isinstance(count, int) or count < 2:
         raise FunctionError(f"the number of values must be an integer of at least 2, not {text}")
-    check_count(count, most)
     return count
 
 
-def check_count(count: int, most: int) -> None:
+def _check_count(count: int, most: int) -> None:
     """Raise `FunctionError` for a list of more than `MAX_VALUES`, or more than the ``most`` that others leave."""
     if count > MAX_VALUES:
         shown = f"{count:,}" if count < 10**18 else "far more"
@@ -143,7 +151,7 @@ def check_count(count: int, most: int) -> None:
         raise FunctionError(TOO_MANY)
 
 
-def _range(parts: Sequence[str], most: int, *, whole: bool) -> list[int] | list[float]:
+def _steps(parts: Sequence[str]) -> tuple[Fraction, Fraction, Fraction]:
     start, stop = _exact(parts[0]), _exact(parts[1])
     step = _exact(parts[2]) if len(parts) == 3 else Fraction(1)
     if step == 0:
@@ -152,8 +160,13 @@ def _range(parts: Sequence[str], most: int, *, whole: bool) -> list[int] | list[
         raise FunctionError(f"the start {parts[0]} must not be greater than the stop {parts[1]}, or the step negative")
     if step < 0 and start < stop:
         raise FunctionError(f"the step {parts[2]} is negative, and the start {parts[0]} less than the stop {parts[1]}")
+    return start, stop, step
+
+
+def _range(parts: Sequence[str], most: int, *, whole: bool) -> list[int] | list[float]:
+    start, stop, step = _steps(parts)
     count = (stop - start) // step + 1
-    check_count(count, most)
+    _check_count(count, most)
     return _spaced(start, step, count, whole=whole)
 
 

@@ -5,15 +5,16 @@ A request of a few hundred bytes can ask for a thousand lists of a million value
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rund.errors import InvalidError
 from rund.model.operation import FlagDef
 from rund.model.space import Choices, FlagSpace
 from rund.model.values import FlagValue
-from rund.operations.flag_functions import read_list, read_space
+from rund.operations.fit import FUNCTION
+from rund.operations.flag_functions import RANDOM, read_list, read_space
 from rund.operations.given import Assignment
-from rund.operations.series import MAX_TOGETHER, TOO_MANY
+from rund.operations.series import MAX_TOGETHER, MAX_VALUES, TOO_MANY, FunctionError, length, split_parts
 
 
 class ListReader:
@@ -31,6 +32,23 @@ class ListReader:
         if isinstance(value, Choices):
             self._left -= len(value.values)
         return value
+
+
+def values_asked(assignments: Iterable[Assignment]) -> int:
+    """About how many values these give, without making them."""
+    return sum(map(_values_asked, assignments))
+
+
+def _values_asked(assignment: Assignment) -> int:
+    if assignment.text is None:
+        return len(assignment.value) if isinstance(assignment.value, list) else 1
+    function = FUNCTION.fullmatch(assignment.text)
+    if function is None or function[1] in RANDOM:
+        return assignment.text.count(",") + 1
+    try:
+        return min(length(function[1], split_parts(function[1], function[2])), MAX_VALUES)
+    except FunctionError:
+        return 1  # it is refused at once
 
 
 def check_together(flags: Mapping[str, FlagValue | FlagSpace]) -> None:

@@ -40,6 +40,10 @@ class Asking:
             self._has_turn = False
             self._session.turn.release()
 
+    def has_left(self) -> bool:
+        """Whether the client is gone, and hears of no answer."""
+        return self._session.has_left()
+
     async def notify(self, method: str, params: list[Any]) -> None:
         """Send a notification, in a turn of its own; returns when it is written."""
         await self._session.notify(method, params)

@@ -85,6 +85,10 @@ class Session:
             # What knows each other would stay until the collector comes by, which holds up all.
             del self.subscriptions, self._tasks
 
+    def has_left(self) -> bool:
+        """Whether the client has closed its end."""
+        return self._stream.has_left()
+
     async def notify(self, method: str, params: list[Any]) -> None:
         """Send a notification; returns when it is written.  Raises `PeerGoneError`, `EncodingError`."""
         await anyio.lowlevel.checkpoint()  # a client that reads fast holds up no other, and a stream can be ended

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import socket
 
 import anyio
@@ -126,6 +127,12 @@ class Stream:
         except OSError as error:
             self._gone = True
             raise PeerGoneError(f"cannot be written to: {error.strerror}") from error
+
+    def has_left(self) -> bool:
+        """Whether the client has closed its end; one that has only said all it wants to say may still read."""
+        look = select.poll()
+        look.register(self._socket, 0)  # the end of both directions is told unasked
+        return self._gone or bool(look.poll(0))
 
     def close(self) -> None:
         """Let go of the socket; may be called again."""

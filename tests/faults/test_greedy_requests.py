@@ -1,4 +1,4 @@
-"""Small requests that ask for a lot: of memory they are refused it at once."""
+"""Small requests that ask for a lot: of memory they are refused it at once, of time it is theirs alone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.test_hanging_folders import many_ask
 from tests.process.batch_client import BatchClient, raised
 
 MEBIBYTE = 1024 * 1024
@@ -43,3 +44,14 @@ def test_lists_as_long_as_they_may_be_are_sampled(batches: BatchClient) -> None:
     assert len(again["trials"]) == 1
     message = raised(lambda: batches.restart(made["run"]["id"], "c=[1,2]", force_flags=True, stage=True))
     assert message.startswith("invalid: a: the lists of all flags have more than 2,000,000 values together: give")
+
+
+def test_forty_requests_that_are_computed_for_half_a_minute_each_hold_up_no_short_one(batches: BatchClient) -> None:
+    slow = {"operation": "/bin/true", "args": ["a=logspace[0:1:1000000]"], "force_flags": True, "dry_run": True}
+    with many_ask(batches.machine, "run", **slow, cwd="/", env=batches.machine.env):
+        for _ in range(3):
+            run = batches.done(batches.run("/bin/true"))["run"]["id"]
+            assert batches.call("output", run=run)["data"] == b""
+        made = batches.run("/bin/true", "n=range[1:1000]", force_flags=True, stage=True)
+        assert len(made["trials"]) == 1000
+    batches.machine.kill()  # it would compute to the end of what it has begun

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from rund.protocol.encoding import encode_request
 from tests.faults.kill_points import require_strace
+from tests.process.batch_client import BatchClient
 from tests.process.conftest import Machine, wait_until
 
 # What looks at a path, or executes what is there; a question mark: where this processor has it.
@@ -29,6 +34,26 @@ def answer_again(machine: Machine) -> None:
     machine.kill()
 
 
+@contextlib.contextmanager
+def many_ask(machine: Machine, method: str, clients: int = 40, **params: object) -> Iterator[None]:
+    """So many clients, each with a request that it waits for; they leave at the end."""
+    with contextlib.ExitStack() as stack:
+        for number in range(clients):
+            client = stack.enter_context(socket.socket(socket.AF_UNIX))
+            client.connect(str(machine.socket))
+            client.sendall(encode_request(number, method, [params]))
+        yield
+
+
+def sockets(pid: int) -> int:
+    """How many a process has open."""
+    found = 0
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # it was closed
+            found += str(entry.readlink()).startswith("socket:")
+    return found
+
+
 @pytest.mark.timeout(400)
 def test_a_folder_of_the_path_that_hangs_holds_up_the_run_that_looks_there_and_no_other(machine: Machine) -> None:
     require_strace()
@@ -43,3 +68,29 @@ def test_a_folder_of_the_path_that_hangs_holds_up_the_run_that_looks_there_and_n
     answer_again(machine)
     machine.ctl("wait", hanging, check=True)
     assert machine.ctl("logs", hanging, check=True).stdout == "ran\n", "it has found the next python3"
+
+
+@pytest.mark.timeout(400)
+def test_a_project_that_hangs_holds_up_whoever_runs_there_and_lets_go_of_those_who_leave(machine: Machine) -> None:
+    require_strace()
+    hung = machine.folder / "hung"
+    hung.mkdir()
+    (hung / "job.py").write_text("print('ran there')\n")
+    hang(machine, hung / "job.py")
+    machine.start()
+    machine.script("plain.py", "print('ran')\n")
+    honest = BatchClient(machine)
+    pid = honest.call("status")["pid"]
+    before = sockets(pid)
+    with many_ask(machine, "run", operation="job.py", cwd=str(hung), env=machine.env):
+        for _ in range(3):
+            run = honest.done(honest.run("plain.py"))["run"]["id"]
+            assert honest.call("output", run=run)["data"] == b"ran\n"
+        honest.call("delete", runs=[run])
+        assert honest.call("purge", runs=[run])["left"] == []
+    wait_until(lambda: sockets(pid) < before + 20)  # it has others besides those of its clients
+    answer_again(machine)
+    wait_until(lambda: honest.call("status")["pid"] == pid)
+    there = honest.done(honest.run("job.py", cwd=str(hung)))["run"]["id"]
+    assert honest.call("output", run=there)["data"] == b"ran there\n"
+    honest.close()
