@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from rund.model.run import Attempt, Run, Spec, Usage
-from rund.model.status import Change, Status, ending, next_status, withdrawal
+from rund.model.status import ENDED, Change, Status, ending, next_status, withdrawal
 from rund.model.values import trial_key, value_key
 
 STOPPING = "stopping"
@@ -70,10 +70,14 @@ def queue_after_end(run: Run, spec: Spec) -> Run:
 
 
 def withdraw(run: Run, last: Attempt | None, *, reason: str | None) -> Run:
-    """``run``, which was pending, as its last attempt left it; ``staged`` for ``reason`` if it has none."""
-    status = next_status(run.status, withdrawal(None if last is None else last.status))
-    if last is None:
+    """``run``, which was pending, as its last attempt left it; ``staged`` for ``reason`` if it has none.
+
+    What the store has lost of that attempt nobody can tell any more: then it is ``error`` for ``reason``.
+    """
+    if last is None or last.status not in ENDED:
+        status = next_status(run.status, withdrawal(Status.ERROR if run.attempts else None))
         return replace(run, status=status, reason=reason, queued=None, place=None)
+    status = next_status(run.status, withdrawal(last.status))
     return replace(
         run,
         spec=last.spec,

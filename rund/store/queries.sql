@@ -123,8 +123,9 @@ WHERE batch = :batch AND status = 'staged'
 -- Of each run that is to be withdrawn: its key, id and batch, the status of its last attempt, and whether it will show
 -- the flags that it shows now, of the same operation; not so, or NULL, for those that run and those that are damaged.
 SELECT r.key, r.id, (SELECT id FROM runs WHERE key = r.batch), a.status,
-    r.status = 'pending'
-    AND (r.attempts = 0 OR (a.flags = r.flags AND (a.setup = r.setup OR was.operation = present.operation)))
+    r.status = 'pending' AND (r.attempts = 0 OR (
+        a.status <> 'running' AND a.flags = r.flags AND (a.setup = r.setup OR was.operation = present.operation)
+    ))
 FROM runs AS r LEFT JOIN attempts AS a ON a.run = r.key AND a.number = r.attempts
 LEFT JOIN setups AS present ON present.key = r.setup LEFT JOIN setups AS was ON was.key = a.setup
 WHERE r.id IN (SELECT value FROM json_each(?))

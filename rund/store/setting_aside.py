@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from rund.engine import lifecycle
-from rund.model.run import Run
 from rund.model.status import Status
 from rund.store.batches import TrialRow
 from rund.store.damage import in_words
@@ -78,14 +77,8 @@ class SettingAside(WithdrawingChanges):
         if not marked or run is None:
             return
         batch = run.batch
-        self.save_run(replace(_withdrawn(run), batch=None, position=None))
+        if run.status is Status.PENDING:  # what it was after its last attempt nobody tells any more
+            run = lifecycle.withdraw(run, None, reason=lifecycle.STOPPED)
+        self.save_run(replace(run, batch=None, position=None))
         if batch is not None:
             self.publish_left(batch, now)
-
-
-def _withdrawn(run: Run) -> Run:
-    """``run``, if it waited, as one that does not: what it was after its last attempt nobody tells any more."""
-    if run.status is not Status.PENDING:
-        return run
-    status = Status.ERROR if run.attempts else Status.STAGED
-    return replace(run, status=status, reason=lifecycle.STOPPED, queued=None, place=None)

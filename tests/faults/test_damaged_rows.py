@@ -167,6 +167,37 @@ def test_a_damaged_record_of_a_trial_is_told_and_hinders_no_other(machine: Machi
     assert (shown(machine, runs[0])["status"], shown(machine, runs[0])["attempts"]) == ("completed", 2)
 
 
+def test_waiting_runs_that_have_lost_their_last_attempt_are_withdrawn_and_hold_up_no_other(machine: Machine) -> None:
+    machine.start(RUND_SLOTS="1")
+    machine.script("one.py", "import sys\nx = 1\nsys.exit(x)\n")
+    batch = machine.json("run", "-d", "one.py", "x=[1,0,2]")
+    single = machine.json("run", "-d", "one.py", "x=0")["run"]["id"]
+    machine.ctl("wait", batch["run"]["id"], single)
+    machine.ctl("pause", check=True)
+    machine.ctl("restart", batch["run"]["id"], "--fail-fast", "-d", check=True)
+    machine.ctl("restart", single, "-d", check=True)
+    machine.kill()
+    _, lost, unended = batch["trials"]
+    for run_id in (lost, single):
+        harm(machine, DAMAGES["no attempt"][0], run_id)
+    harm(
+        machine,
+        "UPDATE attempts SET status = 'running', stopped = NULL WHERE run = (SELECT key FROM runs WHERE id = ?)",
+        unended,
+    )
+    machine.start(RUND_SLOTS="1")
+    machine.ctl("stop", single, check=True)
+    assert (shown(machine, single)["status"], shown(machine, single)["reason"]) == ("error", "stopped")
+    machine.ctl("resume", check=True)
+    machine.ctl("wait", batch["run"]["id"])
+    after = [shown(machine, run_id) for run_id in batch["trials"]]
+    assert [(run["status"], run["reason"]) for run in after] == [("error", "exit 1"), *[("error", "stopped")] * 2]
+    assert machine.ctl("run", "one.py", "x=0").returncode == 0
+    for run_id in (lost, single, unended):
+        machine.ctl("restart", run_id, check=False)
+        assert shown(machine, run_id)["exit_status"] == shown(machine, run_id)["flags"]["x"]
+
+
 def test_garbage_that_is_none_of_ours_is_left(machine: Machine) -> None:
     machine.start()
     machine.ctl("daemon", "stop", check=True)

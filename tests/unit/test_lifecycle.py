@@ -180,3 +180,11 @@ def test_a_run_shows_the_same_flags_by_type_and_of_another_operation_those_that_
         assert lifecycle.shows_same_flags(run, replace(run, spec=replace(one, flags=flags))) is same
     for flags, same in (({"x": 1, "w": 2}, True), ({"w": 2}, True), ({"x": 2, "w": 2}, False)):
         assert lifecycle.shows_same_flags(run, replace(run, spec=replace(other, flags=flags))) is same
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_withdrawn_run_of_whose_last_attempt_nothing_is_known_is_an_error(*, is_there: bool) -> None:
+    run, attempt = started(lifecycle.queue(made(1), spec(1), now=2.0, place=1), 3.0)
+    waiting = lifecycle.queue(replace(run, status=Status.ERROR), spec(5), now=5.0, place=3)
+    withdrawn = lifecycle.withdraw(waiting, attempt if is_there else None, reason="stopped")
+    assert (withdrawn.status, withdrawn.reason, withdrawn.place, withdrawn.queued) == ("error", "stopped", None, None)
