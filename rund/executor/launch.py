@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from rund.executor.inputs import link_input
 from rund.model.operation import Operation
 from rund.model.run import Attempt, Run, Spec
 from rund.operations.command import CommandLine, command_line
-from rund.operations.stored import operation_from_json
+from rund.operations.stored import environment_from_json, operation_from_json
 from rund.private_folder import make_private_folder
 from rund.store.directories import Directories
 from rund.store.reader import Reader
@@ -74,8 +73,8 @@ class Launcher:
         if program is None:
             try:
                 operation = operation_from_json(reader.operation(key[0]))
-                environment: dict[str, str] = json.loads(reader.environment(key[1]))
-            except (RundError, ValueError, KeyError, TypeError):
+                environment = environment_from_json(reader.environment(key[1]))
+            except RundError:
                 raise CannotStartError("its operation or environment is lost or damaged in the store") from None
             program = _Program(operation=operation, environment=environment)
             if len(self._programs) >= _KEPT:

@@ -137,6 +137,9 @@ class Starts:
                     self._launcher.make_directories(each.run.id, each.attempt)
             except OSError as error:
                 outcomes[each.attempt.token] = _outcome(error)
+            except ValueError:  # an input's name, of a damaged store
+                reason = "could not start: its directory cannot be made: an input has an impossible name"
+                outcomes[each.attempt.token] = End(status=Status.ERROR, reason=reason, stopped=now())
         return outcomes
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import Any
 
@@ -16,13 +15,13 @@ from rund.model.operation import Operation, OperationKind
 from rund.model.run import Run
 from rund.model.status import Status
 from rund.operations.hints import input_hint
-from rund.operations.stored import operation_from_json
+from rund.operations.stored import environment_from_json, operation_from_json
 from rund.protocol.encoding import pack_list
 from rund.store.listing import RunFilter
 from rund.store.reader import Reader
 from rund.threads import in_thread
 
-_DAMAGED = (InternalError, ValueError, KeyError, TypeError)  # what reading a content that is lost or damaged raises
+_DAMAGED = (InternalError, InvalidError)  # what reading a content that is lost or damaged raises
 _TAIL = 16_384  # bytes of output in which a hint is looked for
 
 
@@ -165,13 +164,12 @@ def _operation(reader: Reader, run: Run) -> Operation:
         return Operation(name=run.operation, kind=OperationKind.EXECUTABLE, entry="", project_dir="", cwd="", target="")
 
 
-def _environment(reader: Reader, run: Run) -> dict[str, Any] | None:
+def _environment(reader: Reader, run: Run) -> dict[str, str] | None:
     """The environment of a run; None where it is lost or damaged."""
     try:
-        found: dict[str, Any] = json.loads(reader.environment(run.spec.setup.environment))
+        return environment_from_json(reader.environment(run.spec.setup.environment))
     except _DAMAGED:
         return None
-    return found
 
 
 def _trial_ids(reader: Reader, run: Run) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from rund.model.run import Run, Spec
 from rund.model.status import Status
 from rund.model.values import trial_key
 from rund.operations.assign import BatchValueError, assign_flags, read_args, read_typed
-from rund.operations.stored import operation_from_json
+from rund.operations.stored import environment_from_json, operation_from_json
 from rund.operations.update import same_flags, updated_flags
 from rund.store.transaction import Transaction
 
@@ -184,6 +184,6 @@ async def _take(preparation: Preparation, context: Context, run: Run, *, copy: b
     """Take the operation of ``run`` as it is today."""
     setup = run.spec.setup
     operation = operation_from_json(await context.store.read(lambda reader: reader.operation(setup.operation)))
-    environment = json.loads(await context.store.read(lambda reader: reader.environment(setup.environment)))
+    environment = environment_from_json(await context.store.read(lambda reader: reader.environment(setup.environment)))
     found = await find(preparation, operation.target, Path(operation.cwd), environment)
     return await take_source(preparation, context, found, copy=copy)

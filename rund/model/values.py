@@ -24,6 +24,10 @@ MAX_INTEGER = 2**64 - 1
 MAX_DEPTH = 20
 
 
+_DEEPEST = 100  # lists in each other, of what is kept: more than any way to give a value lets pass
+_PLAIN = frozenset({type(None), bool, float})  # types, the values of which need no further look
+
+
 class ValueSyntaxError(ValueError):
     """Text that begins like a list or a quoted string and is not one."""
 
@@ -208,3 +212,35 @@ def trial_key(flags: Flags) -> str:
     """Text that is equal for two maps of flags just when their names and typed values are the same."""
     parts = ((name, value_key(flags[name])) for name in sorted(flags))
     return "".join(f"{len(name)}:{name}{len(key)}:{key}" for name, key in parts)
+
+
+def check_text(text: object, *, escaped: bool = False) -> None:
+    """Raise `TypeError` if ``text`` is no text, `ValueError` if it holds half a character.
+
+    ``escaped``: some of those stand for bytes that are not UTF-8, as in paths.
+    """
+    if not isinstance(text, str):
+        raise TypeError("this is no text")
+    if not text.isascii():
+        text.encode("utf-8", "surrogateescape" if escaped else "strict")
+
+
+def check_value(value: object, depth: int = 0) -> None:
+    """Raise `ValueError` or `TypeError` if ``value`` is no flag value."""
+    kind = type(value)
+    if kind is str:
+        check_text(value)
+    elif isinstance(value, list) and depth <= _DEEPEST:
+        for item in value:
+            check_value(item, depth + 1)
+    elif kind not in _PLAIN and not (isinstance(value, int) and MIN_INTEGER <= value <= MAX_INTEGER):
+        raise ValueError("this is no value of a flag")
+
+
+def check_flags(flags: object) -> None:
+    """Raise `ValueError` or `TypeError` if ``flags`` are no flags: values by their names."""
+    if not isinstance(flags, dict):
+        raise TypeError("these are no flags")
+    for name, value in flags.items():
+        check_text(name)
+        check_value(value)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from itertools import chain
+from typing import Any, Final
+
+import msgspec
 
 from rund.model.event import Event, EventKind
 from rund.model.run import Attempt, Run, Setup, Spec, Usage, list_time
 from rund.model.status import Status
-from rund.model.values import Flags, trial_key
+from rund.model.values import Flags, check_flags, check_text, trial_key
 
 Row = tuple[Any, ...]
+_LARGEST: Final = 2**63 - 1  # integer that SQLite keeps
+# What msgspec needs to know of it is made here, once: threads that make it at the same time crash.
+_SETUP: Final = msgspec.json.Decoder(Setup)
 
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: it costs more than a trial's flags do
@@ -23,9 +29,29 @@ def dump(value: object) -> str:
 
 
 def read_flags(text: str) -> Flags:
-    """The flags that `dump` wrote."""
+    """The flags that `dump` wrote.  Raises `rund.store.damage.FAULTS` for other JSON, as all that reads here."""
     flags: Flags = json.loads(text)
+    check_flags(flags)
     return flags
+
+
+def read_scalars(text: str) -> dict[str, float]:
+    """The scalars that `dump` wrote."""
+    scalars: dict[str, float] = json.loads(text)
+    check_flags(scalars)
+    if not all(type(value) in (float, int) for value in scalars.values()):
+        raise ValueError("these are no scalars")
+    return scalars
+
+
+def read_texts(text: str) -> tuple[str, ...]:
+    """The list of texts that `dump` wrote."""
+    texts: list[str] = json.loads(text)
+    if not isinstance(texts, list):
+        raise TypeError("this is no list")
+    for text in texts:
+        check_text(text, escaped=True)
+    return tuple(texts)
 
 
 def digest(text: str) -> str:
@@ -56,29 +82,22 @@ def setup_options(setup: Setup) -> str:
 
 def setup_from_row(row: Row) -> Setup:
     """A setup from (operation, environment, source, options)."""
-    options = json.loads(row[3])
-    return Setup(
-        operation=row[0],
-        environment=row[1],
-        source=row[2],
-        commit=options["commit"],
-        taken=options.get("taken", 0),
-        given=frozenset(options["given"]),
-        random_seed=options["random_seed"],
-        slots=options["slots"],
-        priority=options["priority"],
-        inputs=tuple((name, target) for name, target in options["inputs"]),
-        clean=options["clean"],
-    )
+    fields = {**json.loads(row[3]), "operation": row[0], "environment": row[1], "source": row[2]}
+    setup: Setup = msgspec.convert(fields, _SETUP.type)  # not decoded: it takes no text that is not UTF-8
+    for text in (setup.commit or "", *setup.given, *chain.from_iterable(setup.inputs)):
+        check_text(text, escaped=True)
+    if setup.slots < 1 or max(map(abs, (setup.slots, setup.taken, setup.random_seed, setup.priority))) > _LARGEST:
+        raise ValueError("a number is out of range")
+    return setup
 
 
 def run_from_row(row: Row, setups: dict[int, Setup]) -> Run:
     """A run from `queries.RUN_COLUMNS`; ``setups`` holds those that it names, by key."""
-    next_spec = None if row[18] is None else Spec(setup=setups[row[18]], flags=json.loads(row[19]))
+    next_spec = None if row[18] is None else Spec(setup=setups[row[18]], flags=read_flags(row[19]))
     return Run(
         id=row[0],
         operation=row[1],
-        spec=Spec(setup=setups[row[2]], flags=json.loads(row[3])),
+        spec=Spec(setup=setups[row[2]], flags=read_flags(row[3])),
         status=Status(row[4]),
         reason=row[5],
         label=row[6],
@@ -91,7 +110,7 @@ def run_from_row(row: Row, setups: dict[int, Setup]) -> Run:
         signal=row[13],
         attempts=row[14],
         starts=row[15],
-        scalars=json.loads(row[16]),
+        scalars=read_scalars(row[16]),
         stopping=bool(row[17]),
         next_spec=next_spec,
         deleted=row[20],
@@ -170,7 +189,7 @@ def attempt_from_row(row: Row, setups: dict[int, Setup]) -> Attempt:
     return Attempt(
         number=row[0],
         token=row[1],
-        spec=Spec(setup=setups[row[2]], flags=json.loads(row[3])),
+        spec=Spec(setup=setups[row[2]], flags=read_flags(row[3])),
         status=Status(row[4]),
         reason=row[5],
         started=row[6],
@@ -178,12 +197,12 @@ def attempt_from_row(row: Row, setups: dict[int, Setup]) -> Attempt:
         exit_status=row[8],
         signal=row[9],
         place=row[10],
-        command=tuple(json.loads(row[11])),
+        command=read_texts(row[11]),
         host=row[12],
         user=row[13],
         boot_id=row[14],
         usage=usage,
-        scalars=json.loads(row[18]),
+        scalars=read_scalars(row[18]),
     )
 
 

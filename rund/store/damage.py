@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from rund.model.run import Attempt, Run, Setup, Spec
 from rund.model.status import Status
-from rund.store.codec import Row
+from rund.store.codec import Row, read_flags, read_scalars, read_texts
 
 T = TypeVar("T")
-FAULTS: Final = (ValueError, KeyError, TypeError, IndexError, AttributeError)  # what reading a damaged row raises
+# What reading a damaged row raises.
+FAULTS: Final = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)
 
 # Stands for what cannot be read; nothing is ever started or saved with it.
 NOTHING: Final = Spec(setup=Setup(operation="", source=None, environment="", random_seed=0), flags={})
@@ -32,10 +32,10 @@ def what_is_wrong(row: Row, setups: Mapping[int, Setup], error: Exception) -> st
     """What cannot be read of a run's row, which raised ``error``, in one short line."""
     columns: list[tuple[str, Any, Callable[[Any], object]]] = [
         ("operation and options", row[2], setups.__getitem__),
-        ("flags", row[3], _mapping),
+        ("flags", row[3], read_flags),
         ("status", row[4], Status),
-        ("scalars", row[16], _mapping),
-        ("tags", row[21], json.loads),
+        ("scalars", row[16], read_scalars),
+        ("tags", row[21], read_texts),
     ]
     unreadable = [name for name, value, read in columns if _read(value, read, None) is None]
     return f"its {', '.join(unreadable)} cannot be read" if unreadable else in_words(error)
@@ -49,7 +49,7 @@ def damaged_run(row: Row, setups: Mapping[int, Setup], damage: str) -> Run | Non
     return Run(
         id=row[0],
         operation=row[1] if isinstance(row[1], str) else "?",
-        spec=Spec(setup=setups.get(row[2], NOTHING.setup), flags=_read(row[3], _mapping, {})),
+        spec=Spec(setup=setups.get(row[2], NOTHING.setup), flags=_read(row[3], read_flags, {})),
         status=_read(row[4], Status, Status.ERROR if attempts else Status.STAGED),
         reason=_text(row[5]),
         label=_text(row[6]),
@@ -62,10 +62,10 @@ def damaged_run(row: Row, setups: Mapping[int, Setup], damage: str) -> Run | Non
         signal=_number(row[13]),
         attempts=attempts,
         starts=max(attempts, _number(row[15]) or 0),
-        scalars=_read(row[16], _mapping, {}),
+        scalars=_read(row[16], read_scalars, {}),
         stopping=row[17] == 1,
         deleted=_time(row[20]),
-        tags=tuple(_read(row[21], json.loads, [])),
+        tags=_read(row[21], read_texts, ()),
         made_by=_text(row[22]),
         batch=_text(row[23]),
         position=_number(row[24]),
@@ -80,7 +80,7 @@ def damaged_attempt(row: Row, token: str, setups: Mapping[int, Setup], damage: s
     return Attempt(
         number=row[0],
         token=token,
-        spec=Spec(setup=setups.get(row[2], NOTHING.setup), flags=_read(row[3], _mapping, {})),
+        spec=Spec(setup=setups.get(row[2], NOTHING.setup), flags=_read(row[3], read_flags, {})),
         status=_read(row[4], Status, Status.ERROR),
         reason=_text(row[5]),
         started=_time(row[6]) or 0.0,
@@ -88,11 +88,11 @@ def damaged_attempt(row: Row, token: str, setups: Mapping[int, Setup], damage: s
         exit_status=_number(row[8]),
         signal=_number(row[9]),
         place=_number(row[10]) or 0,
-        command=tuple(_read(row[11], json.loads, [])),
+        command=_read(row[11], read_texts, ()),
         host=_text(row[12]),
         user=_text(row[13]),
         boot_id=_text(row[14]),
-        scalars=_read(row[18], _mapping, {}),
+        scalars=_read(row[18], read_scalars, {}),
         damage=damage,
     )
 
@@ -114,13 +114,6 @@ def _read(value: object, read: Callable[[Any], T], otherwise: T) -> T:
     with contextlib.suppress(*FAULTS):
         return read(value)
     return otherwise
-
-
-def _mapping(text: str) -> dict[str, Any]:
-    value = json.loads(text)
-    if not isinstance(value, dict):
-        raise TypeError
-    return value
 
 
 def _text(value: object) -> str | None:

@@ -278,7 +278,7 @@ def test_trials_made_in_bulk_are_what_each_would_be_by_itself(
         position=0,
     )
     template = each if stage else lifecycle.queue(each, each.spec, now=8.0, place=first)
-    flags: list[Flags] = [{"x": 1, "y": "a"}, {"x": 1.0, "y": "\ud800"}]
+    flags: list[Flags] = [{"x": 1, "y": "a"}, {"x": 1.0, "y": "\u2028\U0001f600"}]
     made = NewTrials(
         ids=["a" * 32, "b" * 32],
         flags=[dump(one) for one in flags],
