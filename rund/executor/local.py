@@ -51,7 +51,7 @@ _LOOK_AGAIN: Final = (0.02, 1.0)  # seconds between looks at what has no pidfd, 
 _ADOPTION_PATIENCE: Final = 2.0  # seconds that `LocalBackend.find` waits for a shim that is just being born
 _LOOKERS: Final = 8  # threads that look at directories
 _AT_ONCE: Final = 32  # attempts that are handed over before those are watched
-BEGINS: Final = 10.0  # seconds that a shim has to begin what it was handed
+BEGINS: Final = 30.0  # seconds that a shim has to begin what it was handed
 _GRACE: Final = 10.0  # seconds, for orphaned processes whose record does not tell
 
 
