@@ -14,6 +14,7 @@ from rund.handlers.context import Call, Context
 from rund.handlers.dispatch import Dispatcher
 from rund.handlers.leaving import Leaving
 from rund.handlers.peer import Peer
+from rund.handlers.preparing import Preparing, open_preparing
 from rund.operations.source import Sources
 from rund.protocol.encoding import Packed
 from rund.protocol.messages import Request
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.anyio
 NOBODY = cast("Peer", None)  # whom a listing needs nothing of
 
 
-def context(store: Store, broker: Broker) -> Context:
+def context(store: Store, broker: Broker, preparing: Preparing) -> Context:
     """A daemon as handlers see it."""
     return Context(
         store=store,
@@ -42,6 +43,7 @@ def context(store: Store, broker: Broker) -> Context:
         now=lambda: 1.0,
         new_id=lambda: "0" * 32,
         leaving=Leaving(store, broker, lambda *, allowed: None),
+        preparing=preparing,
     )
 
 
@@ -52,10 +54,11 @@ async def test_the_runs_of_a_listing_are_packed_one_by_one_in_the_thread_that_re
     store = Store(directories, broker.ring)
     for number in range(30):
         await store.write(lambda transaction, number=number: add_run(transaction, number))
-    daemon = context(store, broker)
-    reply: dict[str, Any] = await listing.list_runs(daemon, Call(peer=NOBODY, params=ListParams(limit=25)))
-    assert isinstance(reply["runs"], Packed)
-    answer = await Dispatcher(daemon).answer(NOBODY, Request(1, "list", [{"limit": 25}]))
+    async with open_preparing() as preparing:
+        daemon = context(store, broker, preparing)
+        reply: dict[str, Any] = await listing.list_runs(daemon, Call(peer=NOBODY, params=ListParams(limit=25)))
+        assert isinstance(reply["runs"], Packed)
+        answer = await Dispatcher(daemon).answer(NOBODY, Request(1, "list", [{"limit": 25}]))
     assert isinstance(answer, Packed)
     told = msgpack.unpackb(answer.data)
     assert told == {**reply, "runs": msgpack.unpackb(reply["runs"].data)}
