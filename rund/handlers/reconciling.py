@@ -10,7 +10,7 @@ from typing import Any
 
 from rund.engine import lifecycle
 from rund.engine.reconcile import Decision, FreedAction, Known, Plan, TrialAction, reconcile
-from rund.errors import BusyError
+from rund.errors import BusyError, InternalError, InvalidError
 from rund.handlers.context import Context
 from rund.handlers.generating import Generated
 from rund.model.event import EventKind
@@ -261,7 +261,10 @@ def _flags_in(operation_of: Operations, spec: Spec, wanted: Reconciliation) -> F
     present = wanted.batch.spec.setup
     if spec.setup.operation == present.operation:
         return spec.flags
-    its = operation_of(spec.setup.operation)
+    try:
+        its = operation_of(spec.setup.operation)
+    except (InternalError, InvalidError):
+        return None  # it is lost or damaged
     if spec.setup.taken <= present.taken:
         return flags_in(wanted.operation, spec.flags, its)
     return flags_before(wanted.operation, spec.flags, its)

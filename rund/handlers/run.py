@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rund.api.params import RestartParams, RunParams
 from rund.engine import lifecycle
-from rund.errors import InvalidError, NotFoundError
+from rund.errors import InternalError, InvalidError, NotFoundError
 from rund.handlers.batches import ChangedError, make_batch, prototype_of, restart_batch
 from rund.handlers.context import Call, Context, Reply
 from rund.handlers.flags import assign_given, read_given
@@ -186,7 +186,10 @@ def _same_batch(reader: Reader, operation: Operation, prototype: Prototype, para
 
 def _is_same(operation: Operation, reader: Reader, run: Run) -> bool:
     """Whether ``run`` is one of this operation: of the same project, whatever its source is today."""
-    other = operation_from_json(reader.operation(run.spec.setup.operation))
+    try:
+        other = operation_from_json(reader.operation(run.spec.setup.operation))
+    except (InternalError, InvalidError):
+        return False  # it is lost or damaged
     return (other.kind, other.entry, other.project_dir) == (operation.kind, operation.entry, operation.project_dir)
 
 

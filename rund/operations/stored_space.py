@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from rund.model.space import Choices, FlagSpace, LogUniform, Space, Uniform
+from rund.model.values import check_flags, check_text, check_value
 from rund.operations.stored_series import series_type, series_values
 
 
@@ -27,9 +28,12 @@ def space_to_json(space: Space, *, texts: bool = True) -> str:
 
 
 def space_from_json(text: str) -> Space:
-    """The space that `space_to_json` wrote."""
+    """The space that `space_to_json` wrote.  Raises `ValueError`, `TypeError` and the like for other JSON."""
     fields: dict[str, Any] = json.loads(text)
+    check_flags(fields["fixed"])
     varying = {name: _space(value) for name, value in fields["varying"].items()}
+    for name in (*varying, *fields["order"]):
+        check_text(name)
     return Space(fixed=fields["fixed"], varying=varying, order=tuple(fields["order"]))
 
 
@@ -50,9 +54,19 @@ def _space(fields: dict[str, Any]) -> FlagSpace:
     if "series" in fields:
         space = Choices(values=series_values(fields["text"], fields["series"]))
     elif "choices" in fields:
+        check_value(fields["choices"])
         space = Choices(values=tuple(fields["choices"]))
     elif "uniform" in fields:
-        space = Uniform(low=fields["uniform"][0], high=fields["uniform"][1])
+        space = Uniform(low=_number(fields["uniform"][0]), high=_number(fields["uniform"][1]))
     else:
-        space = LogUniform(low=fields["loguniform"][0], high=fields["loguniform"][1])
-    return replace(space, text=fields.get("text"))
+        space = LogUniform(low=_number(fields["loguniform"][0]), high=_number(fields["loguniform"][1]))
+    text = fields.get("text")
+    check_text("" if text is None else text)
+    return replace(space, text=text)
+
+
+def _number(value: object) -> int | float:
+    check_value(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError("this is no number")
+    return value

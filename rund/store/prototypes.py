@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from rund.model.batch import Prototype
 from rund.model.space import Optimizer
 from rund.operations.stored_space import space_from_json, space_to_json
 from rund.store.codec import dump
+
+_LARGEST: Final = 2**63 - 1  # integer that SQLite keeps
 
 
 def prototype_to_json(prototype: Prototype) -> str:
@@ -28,9 +30,9 @@ def prototype_to_json(prototype: Prototype) -> str:
 
 
 def prototype_from_json(text: str) -> Prototype:
-    """The prototype that `prototype_to_json` wrote."""
+    """The prototype that `prototype_to_json` wrote.  Raises `rund.store.damage.FAULTS` for other JSON."""
     fields: dict[str, Any] = json.loads(text)
-    return Prototype(
+    prototype = Prototype(
         space=space_from_json(fields["space"]),
         rows=fields["rows"],
         optimizer=Optimizer(fields["optimizer"]),
@@ -40,3 +42,14 @@ def prototype_from_json(text: str) -> Prototype:
         retries=fields["retries"],
         fail_fast=fields["fail_fast"],
     )
+    kinds: list[tuple[object, Any]] = [
+        (prototype.rows, str | None),
+        (prototype.optimizer_named, bool),
+        (prototype.fail_fast, bool),
+    ]
+    if not all(isinstance(value, kind) for value, kind in kinds):
+        raise TypeError("it is of another type")
+    for number, least in ((prototype.max_trials or 1, 1), (prototype.jobs or 1, 1), (prototype.retries, 0)):
+        if type(number) is not int or not least <= number <= _LARGEST:
+            raise ValueError(f"{number!r} is no such number")
+    return prototype

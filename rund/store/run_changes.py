@@ -178,7 +178,12 @@ class RunChanges(Reader):
 
     def _add(self, table: str, body: str) -> str:
         name = digest(body)
-        self._connection.execute(f"INSERT OR IGNORE INTO {table} VALUES (?, ?)", (name, body))
+        # One that was damaged is whole again then.
+        self._connection.execute(
+            f"INSERT INTO {table} VALUES (?, ?) "
+            "ON CONFLICT (digest) DO UPDATE SET body = excluded.body WHERE body <> excluded.body",
+            (name, body),
+        )
         return name
 
     def _setup_key(self, setup: Setup) -> int:

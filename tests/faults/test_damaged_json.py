@@ -199,7 +199,7 @@ def test_whatever_json_stands_in_a_row_the_daemon_serves_and_the_others_go_on(ma
         client.call("wait", runs=harmed)
         for run_id in harmed:
             ask(client, "restart", run=run_id)
-        ask(client, "restart", run=batch, needed=True)
+        client.call("restart", run=batch, needed=True)
         ask(client, "stop", runs=[batch])
         client.call("stop", runs=harmed)
         client.call("wait", runs=[*harmed, batch])

@@ -198,6 +198,25 @@ def test_waiting_runs_that_have_lost_their_last_attempt_are_withdrawn_and_hold_u
         assert shown(machine, run_id)["exit_status"] == shown(machine, run_id)["flags"]["x"]
 
 
+def test_a_damaged_operation_is_none_that_run_needed_means_and_whole_again_when_it_is_run_anew(
+    machine: Machine,
+) -> None:
+    machine.start()
+    machine.script("one.py", "x = 1\nprint(x)\n")
+    batch = machine.json("run", "-d", "one.py", "x=[1,2]")["run"]["id"]
+    machine.ctl("wait", batch, check=True)
+    machine.kill()
+    harm(machine, "UPDATE operations SET body = '[]' WHERE body LIKE '%one.py%'")
+    machine.start()
+    refused = machine.ctl("restart", batch, "-d")
+    assert refused.returncode == 2
+    assert "its operation is damaged in the store: make the run anew" in refused.stderr
+    again = machine.json("run", "-d", "one.py", "x=[1,2]", "--needed")["run"]["id"]
+    assert again != batch
+    machine.ctl("wait", again, check=True)
+    machine.ctl("restart", batch, check=True)
+
+
 def test_garbage_that_is_none_of_ours_is_left(machine: Machine) -> None:
     machine.start()
     machine.ctl("daemon", "stop", check=True)

@@ -11,14 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rund.engine.trials import optimizer_for
 from rund.errors import InvalidError
+from rund.handlers.generating import shown_flags
+from rund.model.batch import Prototype
 from rund.model.operation import FlagDef, FlagType, Operation, OperationKind, Passing
 from rund.model.run import Setup
+from rund.model.space import Choices, LogUniform, Space, Uniform
 from rund.model.values import trial_key
 from rund.operations.stored import environment_from_json, operation_from_json, operation_to_json
+from rund.operations.stored_space import space_from_json, space_to_json
 from rund.protocol.encoding import pack
 from rund.store.codec import dump, read_flags, read_scalars, read_texts, setup_from_row, setup_options
 from rund.store.damage import FAULTS
+from rund.store.prototypes import prototype_from_json, prototype_to_json
 
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=3),
@@ -100,6 +106,39 @@ def test_a_setup_is_read_whole_or_told_to_be_damaged(text: str) -> None:
         assert again == setup
         pack([setup.random_seed, setup.priority, setup.taken])
         os.fsencode("".join(target for _, target in setup.inputs))
+
+
+SPACE = Space(
+    fixed={"b": [1, None]},
+    varying={
+        "x": Choices(values=(1, 2.0), text="[1,2.0]"),
+        "y": Uniform(low=0, high=9),
+        "z": LogUniform(low=0.1, high=1.0),
+        "n": Choices(values=(1, 2, 3), text="range[1:3]"),
+    },
+    order=("x", "b"),
+)
+PROTOTYPE = Prototype(space=SPACE, rows=None, max_trials=3, jobs=2, retries=1)
+
+
+def test_a_prototype_is_read_back() -> None:
+    assert prototype_from_json(prototype_to_json(PROTOTYPE)) == PROTOTYPE
+
+
+@given(altered(space_to_json(SPACE)))
+def test_a_space_is_read_whole_or_told_to_be_damaged(text: str) -> None:
+    with contextlib.suppress(*FAULTS):
+        space = space_from_json(text)
+        assert space_to_json(space_from_json(space_to_json(space))) == space_to_json(space)
+        pack(shown_flags(space))
+        optimizer_for(space, None, rows=False)
+
+
+@given(altered(prototype_to_json(PROTOTYPE)))
+def test_a_prototype_is_read_whole_or_told_to_be_damaged(text: str) -> None:
+    with contextlib.suppress(*FAULTS):
+        prototype = prototype_from_json(text)
+        pack([prototype.max_trials, prototype.jobs, prototype.retries, prototype.fail_fast])
 
 
 @given(altered('{"PATH":"/bin"}'))
