@@ -89,7 +89,7 @@ COMMANDS = {
             Option(
                 "--restore",
                 meaning="put FILE, or the last daily backup, in place of the database; what is there is kept in"
-                " `damaged` of the home; no daemon may run",
+                " `damaged` of the home; no daemon may run, nor a run that FILE does not know as running",
             ),
         ),
     )
