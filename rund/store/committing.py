@@ -124,6 +124,7 @@ class Committer:
             return False
         try:
             transaction = self._writing.ready()
+            transaction.keep_copies(in_memory=len(group) == 1 and not group[0].urgent)
             transaction.connection.execute("BEGIN IMMEDIATE")
         except MissingFileError as error:
             return _refuse(group, self._faults.missing(str(error)))

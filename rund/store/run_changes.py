@@ -43,7 +43,18 @@ class RunChanges(Reader):
         self._setup_keys: dict[Setup, int] = {}
         self._touched: set[str] = set()  # batches, the trials of which have changed
         self._stops = 0
+        self._copies_in_memory = False
         self.short = False  # only what ends or frees something is to be written: the disk is full
+
+    def keep_copies(self, *, in_memory: bool) -> None:
+        """Where SQLite keeps what the pages that a statement changes were before, while that is carried out.
+
+        In memory they are forgotten with the statement, but of one that changes all trials of a batch they are many. In
+        a file they are written for each statement once one has changed 64 KB: for a batch of 20,000 trials 1.3 GB.
+        """
+        if in_memory != self._copies_in_memory:
+            self._connection.execute(f"PRAGMA temp_store = {'MEMORY' if in_memory else 'DEFAULT'}")
+            self._copies_in_memory = in_memory
 
     def next_place(self) -> int:
         """A place at the end of the queue."""

@@ -91,8 +91,9 @@ async def test_a_change_that_raises_changes_nothing_also_when_it_is_alone(
     assert [int(run.id[:8], 16) for run in page.runs] == [2]
 
 
-async def test_a_change_that_is_alone_is_written_into_no_other_file_than_the_log(
-    directories: Directories, add_run: AddRun
+@pytest.mark.parametrize("urgent", [False, True])
+async def test_many_statements_of_one_change_are_written_into_no_other_file_than_the_log(
+    directories: Directories, add_run: AddRun, *, urgent: bool
 ) -> None:
     store = Store(directories, Broker().ring)
 
@@ -102,12 +103,37 @@ async def test_a_change_that_is_alone_is_written_into_no_other_file_than_the_log
     def change(transaction: Transaction) -> list[str]:
         for run in runs:  # each by a statement of its own, which alone changes little
             transaction.change_run(run, replace(run, label="another"))
-        return [name for name in map(_target, Path("/proc/self/fd").iterdir()) if "etilqs" in name]
+        return _copies()
 
     runs = await store.write(add)
-    copies = await store.write(change)
+    copies = await store.write(change, urgent=urgent)
     await store.close()
     assert copies == [], "SQLite keeps no copy of what was there before"
+
+
+@pytest.mark.parametrize("urgent", [False, True])
+async def test_a_statement_that_changes_much_keeps_what_was_there_in_memory_or_in_a_file(
+    directories: Directories, add_run: AddRun, *, urgent: bool
+) -> None:
+    store = Store(directories, Broker().ring)
+
+    def add(transaction: Transaction) -> None:
+        for number in range(200):
+            add_run(transaction, number, text="x" * 2_000)
+
+    def change(transaction: Transaction) -> list[str]:
+        transaction.connection.execute("UPDATE runs SET status = 'error', attempts = 1, starts = 1")
+        return _copies()
+
+    await store.write(add)
+    copies = await store.write(change, urgent=urgent)
+    await store.close()
+    assert len(copies) == urgent
+
+
+def _copies() -> list[str]:
+    """The files that SQLite has opened for what was there before."""
+    return [name for name in map(_target, Path("/proc/self/fd").iterdir()) if "etilqs" in name]
 
 
 def _target(descriptor: Path) -> str:
