@@ -10,10 +10,11 @@ import pytest
 from tests.process.batch_client import GATED, NOTED, BatchClient, plan
 from tests.process.conftest import wait_until
 
-# Notes each of its starts, ignores TERM, and lives until the file `die` is there: then it exits with 7.
+# Notes each of its starts and TERMs, and lives until the file `die` is there: then it exits with 7.
 STUBBORN = (
     "import os, signal, time\nx = 1\nw = 1\nabove = os.environ['RUND_HOME'] + '/..'\ndie = above + '/die'\n"
-    "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwaits = not os.path.exists(die)\n"
+    "def told(*_):\n    with open(above + '/told', 'a') as f:\n        f.write('told\\n')\n"
+    "signal.signal(signal.SIGTERM, told)\nwaits = not os.path.exists(die)\n"
     "with open(above + '/ran', 'a') as f:\n    f.write(f'{x} {w}\\n')\n"
     "while not os.path.exists(die):\n    time.sleep(0.01)\nif waits:\n    os._exit(7)\n"
 )
@@ -54,6 +55,8 @@ def test_a_second_stop_withdraws_what_waits_for_its_end(stubborn: BatchClient) -
     stubborn.call("stop", runs=[batch])
     stubborn.restart(batch)
     stubborn.call("stop", runs=[batch])
+    told = stubborn.folder / "told"  # else they might end by themselves, before the stop comes to them
+    wait_until(lambda: told.exists() and told.read_text().count("told") == 3)
     (stubborn.folder / "die").touch()
     stubborn.wait(batch)
     assert stubborn.statuses(batch) == ["terminated"] * 3 + ["staged"] * 2
