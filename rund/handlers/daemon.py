@@ -10,9 +10,9 @@ from rund.api.params import HelloParams, ShutdownParams, StatusParams
 from rund.errors import InvalidError, UnsupportedError
 from rund.handlers.context import Call, Context, Reply
 from rund.handlers.control import stop_runs
+from rund.handlers.preparing import prepare
 from rund.store.reader import Reader
 from rund.store.transaction import Transaction
-from rund.threads import in_thread
 
 
 async def hello(context: Context, call: Call[HelloParams]) -> Reply:
@@ -23,7 +23,7 @@ async def hello(context: Context, call: Call[HelloParams]) -> Reply:
             f"protocol {params.protocol} is not spoken here: this is rund {rund.__version__} with protocol {PROTOCOL};"
             " update the older of the two"
         )
-    if params.home is not None and not await _is_home(params.home, context.home):
+    if params.home is not None and not await _is_home(context, call, params.home):
         raise InvalidError(
             f"home: this daemon's home is {context.home}, not {params.home}: unset RUND_SOCKET or RUND_HOME",
             field="home",
@@ -37,9 +37,12 @@ async def hello(context: Context, call: Call[HelloParams]) -> Reply:
     }
 
 
-async def _is_home(path: str, home: str) -> bool:
-    """Whether ``path`` leads to ``home``, be it by symbolic links."""
-    return Path(path) == Path(home) or await in_thread(_is_same_folder, path, home)
+async def _is_home(context: Context, call: Call[HelloParams], path: str) -> bool:
+    """Whether ``path`` leads to the home, be it by symbolic links."""
+    if Path(path) == Path(context.home):
+        return True
+    async with prepare(context.preparing, call.peer) as preparation:
+        return await preparation.in_folder(path, _is_same_folder, path, context.home)
 
 
 def _is_same_folder(one: str, other: str) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import anyio
+
 from rund.api.params import ListParams, ShowParams, TrialsParams
 from rund.api.results import LONGEST_LIST, attempt_map
 from rund.engine.schedule import waits_for
@@ -19,10 +21,10 @@ from rund.operations.stored import environment_from_json, operation_from_json
 from rund.protocol.encoding import pack_list
 from rund.store.listing import RunFilter
 from rund.store.reader import Reader
-from rund.threads import in_thread
 
 _DAMAGED = (InternalError, InvalidError)  # what reading a content that is lost or damaged raises
 _TAIL = 16_384  # bytes of output in which a hint is looked for
+_HINT = 10.0  # seconds for which it is
 
 
 async def list_runs(context: Context, call: Call[ListParams]) -> Reply:
@@ -152,7 +154,8 @@ async def show(context: Context, call: Call[ShowParams]) -> Reply:
     token, operation, reply = await context.store.read(query)
     hint = None
     if token is not None:
-        hint = await in_thread(_hint, context, token, operation)
+        with anyio.move_on_after(_HINT):  # the project may hang, and what is known of the run is told all the same
+            hint = await context.preparing.in_folder(operation.project_dir, partial(_hint, context, token, operation))
     return reply | {"hint": hint}
 
 

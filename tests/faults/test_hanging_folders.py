@@ -94,3 +94,20 @@ def test_a_project_that_hangs_holds_up_whoever_runs_there_and_lets_go_of_those_w
     there = honest.done(honest.run("job.py", cwd=str(hung)))["run"]["id"]
     assert honest.call("output", run=there)["data"] == b"ran there\n"
     honest.close()
+
+
+@pytest.mark.timeout(400)
+def test_a_run_whose_project_hangs_is_shown_and_so_are_the_outputs_of_others(machine: Machine) -> None:
+    require_strace()
+    missing = machine.project / "missing.csv"
+    hang(machine, missing)
+    machine.start()
+    machine.script("reads.py", "open('missing.csv')\n")
+    honest = BatchClient(machine)
+    run = honest.done(honest.run("reads.py"))["run"]["id"]
+    with many_ask(machine, "show", run=run), many_ask(machine, "hello", home=str(missing)):
+        assert b"FileNotFoundError" in honest.call("output", run=run)["data"]
+        shown = honest.call("show", run=run)
+        assert (shown["run"]["status"], shown["hint"]) == ("error", None)
+    answer_again(machine)
+    honest.close()
