@@ -18,7 +18,7 @@ from tests.faults.fuzz_targets import TARGETS
 
 CORPUS = Path(__file__).parent / "corpus"
 SHORT = 4000
-RUNS = int(os.environ.get("RUND_FUZZ_RUNS", 500_000 if FULL else SHORT))
+RUNS = int(os.environ.get("RUND_FUZZ_RUNS", 100_000 if FULL else SHORT))
 HAS_ATHERIS = importlib.util.find_spec("atheris") is not None
 
 
