@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import cycle
+import struct
+from collections.abc import Callable, Iterator
+from itertools import cycle, islice
 
 import msgpack
 
@@ -87,11 +88,49 @@ def params(data: bytes) -> None:
         return
     if isinstance(given, dict) and not all(isinstance(name, str) for name in given):
         return  # the connection refuses these
+    _read(names[data[0] % len(names)], given)
+
+
+def fields(data: bytes) -> None:
+    """The same of params that have the method's own names, with values of every kind."""
+    left = iter(data)
+    names = list(METHODS)
+    name = names[next(left, 0) % len(names)]
+    own = METHODS[name].__struct_fields__
+    given: dict[str, object] = {}
+    while own and (byte := next(left, None)) is not None:
+        given[own[byte % len(own)]] = _value(left, depth=3)
+    _read(name, given)
+
+
+def _value(left: Iterator[int], depth: int) -> object:
+    match next(left, 0) % (8 if depth else 6):
+        case 0:
+            return None
+        case 1:
+            return next(left, 0) % 2 == 1
+        case 2:
+            return int.from_bytes(bytes(islice(left, next(left, 0) % 9)), signed=True)
+        case 3:
+            return struct.unpack(">d", bytes(islice(left, 8)).ljust(8))[0]
+        case 4:
+            return bytes(islice(left, next(left, 0) % 32)).decode("latin-1")
+        case 5:
+            return bytes(islice(left, next(left, 0) % 32))
+        case 6:
+            return [_value(left, depth - 1) for _ in range(next(left, 0) % 4)]
+        case _:
+            return {str(_value(left, 0)): _value(left, depth - 1) for _ in range(next(left, 0) % 4)}
+
+
+def _read(method: str, given: object) -> None:
     try:
-        read_params(METHODS[names[data[0] % len(names)]], given)
+        read_params(METHODS[method], given)
     except InvalidError as error:
         assert error.message
         refusal(1, error.message)
 
 
-TARGETS: dict[str, Callable[[bytes], None]] = {target.__name__: target for target in (messages, agreement, params)}
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    target.__name__: target for target in (messages, agreement, params, fields)
+}
