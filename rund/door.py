@@ -36,7 +36,7 @@ class Door:
         self._path = path
         self._note = note
         self._inherited = inherited
-        self._home = _identity(note.parent)
+        self._home = _identity(note.parent, follow=True)
         self._missed = math.inf  # since when the note has not been there, by the loop's clock
         self._listener: Listener
 
@@ -89,7 +89,7 @@ class Door:
         """
         if self._gone():
             return False
-        if self._note.exists():
+        if os.path.exists(self._note):  # noqa: PTH110 - no error of a home that is closed to its owner
             self._missed = math.inf
             return True
         now = anyio.current_time()
@@ -98,11 +98,11 @@ class Door:
             return False
         self._missed = now  # what fails is tried again after as long: that it was tried wakes the watch
         self._write_note()
-        return self._note.exists()
+        return os.path.exists(self._note)  # noqa: PTH110
 
     def _check_home(self) -> None:
         home = self._note.parent
-        if _identity(home) != self._home:
+        if _identity(home, follow=True) != self._home:
             raise UnsupportedError(
                 f"the home {home} was removed or moved: put it back and start rund again; runs go on"
             )
@@ -140,10 +140,10 @@ class Door:
                     Path(passing).unlink()
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Device and inode of what is at ``path``; None if nothing is."""
+def _identity(path: Path, *, follow: bool = False) -> tuple[int, int] | None:
+    """Device and inode of what is at ``path``, or where it leads to; None if nothing is, or it cannot be told."""
     try:
-        found = path.lstat()
+        found = path.stat(follow_symlinks=follow)
     except OSError:
         return None
     return found.st_dev, found.st_ino

@@ -47,6 +47,9 @@ class FolderWatch:
             self._add(path.parent, _FOLDER | _NAMES)
             for folder in path.parent.parents:
                 self._add(folder, _FOLDER)
+            for folder in (path.parent, *path.parent.parents):
+                if folder.is_symlink():  # it may be made to lead elsewhere
+                    self._add(folder.parent, _FOLDER | _NAMES)
 
     def _add(self, folder: Path, mask: int) -> None:
         if self._descriptor is not None:  # a folder that cannot be watched is gone, or another user's

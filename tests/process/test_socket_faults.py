@@ -223,3 +223,29 @@ def test_a_home_with_a_path_as_long_as_may_be_works(machine: Machine) -> None:
     machine.script("echo.py", "x = 1\nprint(x)\n")
     machine.start()
     assert machine.ctl("run", "echo.py", check=True).stdout == "1\n"
+
+
+def test_a_daemon_whose_home_is_a_link_that_leads_elsewhere_now_ends_and_says_so(machine: Machine) -> None:
+    places = [machine.folder / name for name in ("first", "second")]
+    for place in places:
+        place.mkdir(mode=0o700)
+    machine.home.symlink_to(places[0])
+    daemon = machine.start()
+    passing = machine.folder / "link"
+    passing.symlink_to(places[1])
+    passing.rename(machine.home)
+    assert daemon.wait(DEADLINE) > 0
+    assert f"the home {machine.home} was removed or moved" in said(machine)[-1]
+    machine.start()
+    assert answers(machine)
+
+
+def test_a_home_that_is_closed_to_its_owner_ends_no_daemon(served: Machine) -> None:
+    served.home.chmod(0)
+    try:
+        path = served.socket
+    finally:
+        served.home.chmod(0o700)
+    path.unlink()
+    wait_until(path.exists)
+    assert answers(served)
