@@ -123,7 +123,9 @@ class Writer:
 
     def _deliver_some(self) -> None:
         """A few at each turn of the loop: who waits for something else finds it held up for no longer."""
-        for _ in range(min(_DELIVERED, len(self._carried_out))):
-            self._carried_out.popleft().deliver()
-        if self._carried_out:
-            self._loop.call_soon(self._deliver_some)
+        try:
+            for _ in range(min(_DELIVERED, len(self._carried_out))):
+                self._carried_out.popleft().deliver()
+        finally:  # an error that no future takes, a StopIteration, is not to keep the others from their answers
+            if self._carried_out:
+                self._loop.call_soon(self._deliver_some)
