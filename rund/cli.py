@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import logging
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING, Final
 
 from rund import __version__
@@ -65,11 +67,19 @@ def main() -> int:
             raise
         refusal = InternalError("no thread can be started: end some processes, or raise their limit (ulimit -u)")
     else:
+        _leave_threads()
         return 0
     print(f"rund: {refusal.message}", file=sys.stderr)  # noqa: T201 - what a person reads, not the log
     if listener is not None:
         turn_all_away(listener, refusal)
     return REFUSED if isinstance(refusal, _LASTING) else 1
+
+
+def _leave_threads() -> None:
+    """End now if a thread hangs in some folder of a client's: the interpreter would wait for it."""
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        logging.shutdown()
+        os._exit(0)
 
 
 def _open_streams() -> None:

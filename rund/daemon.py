@@ -160,6 +160,7 @@ async def _serve(
                 manager.stopping("stops; runs go on")
                 _end_in_time()
                 _log.info("stopping; runs go on")
+                preparing.end()
                 tasks.cancel_scope.cancel()
 
 

@@ -6,8 +6,8 @@ Rules:
   for each folder, and waits for no other folder.
 - What takes long to compute is done one after the other, beside what takes little; whose turn it is is told by
   `rund.store.askers`.  What takes much memory is prepared and committed by one request at a time.
-- Nothing is changed before all is prepared.  So a request is given up if its client has left after `_PATIENCE` seconds;
-  what hangs is left to itself.
+- Nothing is changed before all is prepared.  So a request is given up if its client has left after `_PATIENCE` seconds,
+  or when the daemon ends; what hangs is left to itself.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _LARGE: Final = 200_000  # values that are held until they are committed
 _HANGING: Final = 8  # threads in one folder
 _MOST: Final = 256  # threads in all folders
 _PATIENCE: Final = 10.0  # seconds
+_ENDING: Final = 0.5  # seconds for threads that have nothing to do to end
 _LOOK: Final = 1.0  # seconds between looks whether the client has left, from then on
 
 _log = logging.getLogger(__name__)
@@ -55,12 +56,20 @@ class Preparing:
 
     def __init__(self, tasks: anyio.abc.TaskGroup, short: Readers[_Nothing], long: Readers[_Nothing]) -> None:
         self.large = anyio.Lock()
+        self.scopes: set[anyio.CancelScope] = set()  # in each a request is prepared
+        self.ends = False
         self._tasks = tasks
         self._short = short
         self._long = long
         self._folders: dict[str, anyio.CapacityLimiter] = {}
         self._all = anyio.CapacityLimiter(_MOST)
         self._unbounded = anyio.CapacityLimiter(math.inf)
+
+    def end(self) -> None:
+        """Give up all that is being prepared, for the daemon ends."""
+        self.ends = True
+        for scope in self.scopes:
+            scope.cancel()
 
     async def in_folder(self, folder: str, work: Callable[[], T]) -> T:
         """The answer of ``work``; when nobody waits for it any more, its thread still has its place in ``folder``."""
@@ -108,11 +117,16 @@ async def open_preparing() -> AsyncIterator[Preparing]:
         lanes = []
         for _ in ("short", "long"):
             readers = Readers(_Nothing, 1)
-            stack.push_async_callback(readers.close)
+            stack.push_async_callback(_close, readers)
             lanes.append(readers)
         tasks = await stack.enter_async_context(anyio.create_task_group())
         yield Preparing(tasks, *lanes)
         tasks.cancel_scope.cancel()
+
+
+async def _close(readers: Readers[_Nothing]) -> None:
+    with anyio.move_on_after(_ENDING):  # what is computed for nobody is not waited for
+        await readers.close()
 
 
 class Preparation:
@@ -149,10 +163,16 @@ class Preparation:
     async def _unless_left(self, work: Awaitable[T]) -> T:
         with anyio.CancelScope() as scope:
             watch = _Watch(self._peer, scope)
+            self._preparing.scopes.add(scope)
+            if self._preparing.ends:
+                scope.cancel()
             try:
                 return await work
             finally:
+                self._preparing.scopes.discard(scope)
                 watch.end()
+        if self._preparing.ends:
+            raise InternalError("the daemon is about to stop, and nothing was changed: ask again")
         _log.info("a request was given up, for its client left before it was prepared")
         raise InternalError("it was given up, for its client has left")
 

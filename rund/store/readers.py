@@ -175,9 +175,13 @@ class Readers(Generic[Means]):
                 again = self._turns.end(asked.use)
             if again:
                 self._wakes.put(True)  # noqa: FBT003
-            self._loop.call_soon_threadsafe(self._deliver, asked)
+            self._in_loop(self._deliver, asked)
             del asked  # a large answer is not kept until the next comes
-        self._loop.call_soon_threadsafe(ended.set_result, None)
+        self._in_loop(ended.set_result, None)
+
+    def _in_loop(self, call: Callable[[T], object], value: T) -> None:
+        with contextlib.suppress(RuntimeError):  # who closed it did not wait for this, and has closed the loop
+            self._loop.call_soon_threadsafe(call, value)
 
     def _with_means(self, asked: _Asked, query: Callable[[Means], T]) -> T:
         means = self._take_means()

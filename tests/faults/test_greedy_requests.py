@@ -8,6 +8,7 @@ import pytest
 
 from tests.faults.test_hanging_folders import many_ask
 from tests.process.batch_client import BatchClient, raised
+from tests.process.conftest import DEADLINE
 
 MEBIBYTE = 1024 * 1024
 
@@ -54,4 +55,14 @@ def test_forty_requests_that_are_computed_for_half_a_minute_each_hold_up_no_shor
             assert batches.call("output", run=run)["data"] == b""
         made = batches.run("/bin/true", "n=range[1:1000]", force_flags=True, stage=True)
         assert len(made["trials"]) == 1000
-    batches.machine.kill()  # it would compute to the end of what it has begun
+        assert_ends_in_order(batches)
+
+
+def assert_ends_in_order(batches: BatchClient) -> None:
+    """What is computed for its clients is given up, for it has changed nothing."""
+    daemon = batches.machine.daemons[-1]
+    daemon.terminate()
+    assert daemon.wait(DEADLINE) == 0
+    log = (batches.machine.folder / "rund.log").read_text()
+    assert "Traceback" not in log
+    assert "something unwritten" not in log
