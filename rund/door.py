@@ -58,28 +58,31 @@ class Door:
         Raises `UnsupportedError` when the home is gone: another daemon may serve what comes in its place.
         """
         watch = FolderWatch((self._path, self._note), _LOOK)
+        pause = 0.0
         try:
             while True:
-                async with anyio.create_task_group() as accepting:
-                    accepting.start_soon(server.accept, self._listener)
-                    opened = await self._opened_again(watch)
-                    accepting.cancel_scope.cancel()
-                with contextlib.closing(self._listener) as gone:
-                    server.accept_last(gone)
-                    self._listener = opened
-                _log.warning("the socket was gone: it is at %s again", self._path)
-                await anyio.sleep(_PAUSE)
+                listener = self._listener
+                try:
+                    async with anyio.create_task_group() as accepting:
+                        accepting.start_soon(server.accept, listener)
+                        await anyio.sleep(pause)
+                        await self._open_when_gone(watch)
+                        accepting.cancel_scope.cancel()
+                    server.accept_last(listener)
+                finally:
+                    if listener is not self._listener:
+                        listener.close()
+                pause = _PAUSE
         finally:
             watch.close()
 
-    async def _opened_again(self, watch: FolderWatch) -> Listener:
-        """Wait until the socket is gone and is there again; answers the new one."""
+    async def _open_when_gone(self, watch: FolderWatch) -> None:
+        """Wait until the socket is gone, and is there again."""
         while True:
             watch.renew()
             self._check_home()
-            opened = self._open_again() if self._gone() else None
-            if opened is not None:
-                return opened
+            if self._gone() and self._open_again():
+                return
             await watch.changed(math.inf if self._is_found() else _LOOK)
 
     def _is_found(self) -> bool:
@@ -110,14 +113,15 @@ class Door:
     def _gone(self) -> bool:
         return _identity(self._path) != self._listener.file
 
-    def _open_again(self) -> Listener | None:
+    def _open_again(self) -> bool:
         try:
-            opened = listen(self._path)
+            self._listener = listen(self._path)
         except RundError as error:
             _log.warning("the socket is gone, and cannot be made again: %s", error.message)
-            return None
+            return False
         self._write_note()
-        return opened
+        _log.warning("the socket was gone: it is at %s again", self._path)
+        return True
 
     def _write_note(self) -> None:
         """Replace the note in one step; a disk too full for it hinders no start, for the path is what it was."""

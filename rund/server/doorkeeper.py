@@ -44,7 +44,10 @@ class Doorkeeper:
         self._told_full = False  # the log says it once, not a thousand times
 
     def admits(self, client: socket.socket) -> bool:
-        """Whether ``client`` is the daemon's own user, and there is room.  Who is not admitted is told, and gone."""
+        """Whether ``client`` is the daemon's own user, and there is room: then it has its place, until it is served.
+
+        Who is not admitted is told, and gone.
+        """
         client.settimeout(0)
         uid = _peer_uid(client)
         if uid != os.geteuid():
@@ -53,6 +56,7 @@ class Doorkeeper:
             return False
         if self._clients < self._limits.clients:
             self._told_full = False
+            self._clients += 1
             return True
         full = FullError(f"the daemon serves {self._clients} clients, as many as it may: close one first")
         if not self._told_full:
@@ -66,8 +70,7 @@ class Doorkeeper:
         self._arrivals.close()
 
     async def serve_client(self, client: socket.socket) -> None:
-        """Serve one client to its end; raises nothing of its own."""
-        self._clients += 1
+        """Serve one client that was admitted to its end; raises nothing of its own."""
         try:
             stream = Stream(client, self._arrivals, write_seconds=self._limits.write_seconds)
             session = Session(stream, self._answerer, self._limits, ledger=self._ledger, gate=self._gate)

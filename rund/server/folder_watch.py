@@ -48,7 +48,7 @@ class FolderWatch:
             for folder in path.parent.parents:
                 self._add(folder, _FOLDER)
             for folder in (path.parent, *path.parent.parents):
-                if folder.is_symlink():  # it may be made to lead elsewhere
+                if os.path.islink(folder):  # noqa: PTH114 - it may be made to lead elsewhere; or cannot be looked at
                     self._add(folder.parent, _FOLDER | _NAMES)
 
     def _add(self, folder: Path, mask: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
@@ -118,12 +119,27 @@ def test_who_waits_at_a_socket_that_is_given_up_is_served(tmp_path: Path) -> Non
 
 
 @contextmanager
-def served() -> Iterator[tuple[anyio.abc.BlockingPortal, Server]]:
+def served(**limits: int) -> Iterator[tuple[anyio.abc.BlockingPortal, Server]]:
     with (
         anyio.from_thread.start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(open_server(SmallAnswerer(), limits=ServerLimits())) as server,
+        portal.wrap_async_context_manager(open_server(SmallAnswerer(), limits=ServerLimits(**limits))) as server,
     ):
         yield portal, server
+
+
+def test_no_more_are_let_in_from_a_socket_that_is_given_up_than_there_is_room_for(tmp_path: Path) -> None:
+    path = tmp_path / "rund.sock"
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(listen(path))
+        clients = [stack.enter_context(Client(path)) for _ in range(5)]
+        portal, server = stack.enter_context(served(clients=2))
+        portal.call(server.accept_last, listener)
+        for client in clients[:2]:
+            assert client.call("append", value=1).error is None
+        for client in clients[2:]:
+            (refusal,) = client.until_closed()
+            assert isinstance(refusal, Notification)
+            assert "the daemon serves 2 clients" in str(refusal.params)
 
 
 def test_a_listener_that_nobody_waits_at_is_given_up_at_once(tmp_path: Path) -> None:

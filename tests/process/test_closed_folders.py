@@ -88,3 +88,30 @@ def test_runs_whose_folders_were_closed_above_are_taken_back_when_they_are_open_
         attempts.chmod(0o700)
     assert machine.ctl("wait", run).returncode == 0
     assert daemon.poll() is None
+
+
+def test_a_home_that_is_closed_ends_no_daemon_and_keeps_no_client_out(machine: Machine) -> None:
+    daemon = machine.start()
+    path = machine.socket
+    machine.home.chmod(0)
+    try:
+        path.unlink()
+        wait_until(path.exists)
+        # Once when the socket is made again, then as often as it is looked for.
+        wait_until(lambda: (machine.folder / "rund.log").read_text().count("/home/socket cannot be written") > 1)
+    finally:
+        machine.home.chmod(0o700)
+    assert machine.json("status", "--no-start")["pid"] == daemon.pid
+
+
+def test_a_folder_above_the_socket_that_is_closed_ends_no_daemon(machine: Machine) -> None:
+    daemon = machine.start()
+    runtime = machine.folder / "run"
+    runtime.chmod(0)
+    try:
+        (machine.home / "news").touch()  # it looks at everything then
+        wait_until(lambda: "cannot be made again" in (machine.folder / "rund.log").read_text())
+    finally:
+        runtime.chmod(0o700)
+    wait_until(machine.is_served)
+    assert machine.json("status", "--no-start")["pid"] == daemon.pid

@@ -238,14 +238,3 @@ def test_a_daemon_whose_home_is_a_link_that_leads_elsewhere_now_ends_and_says_so
     assert f"the home {machine.home} was removed or moved" in said(machine)[-1]
     machine.start()
     assert answers(machine)
-
-
-def test_a_home_that_is_closed_to_its_owner_ends_no_daemon(served: Machine) -> None:
-    served.home.chmod(0)
-    try:
-        path = served.socket
-    finally:
-        served.home.chmod(0o700)
-    path.unlink()
-    wait_until(path.exists)
-    assert answers(served)
