@@ -156,11 +156,13 @@ async def _serve(
                 if manager.watchdog is not None:
                     tasks.start_soon(beat, manager.alive, manager.watchdog / 2, store, executor)
                 manager.ready(f"serves {settings.home} with {settings.slots} slots")
-                await leaving.told.wait()
-                manager.stopping("stops; runs go on")
-                _end_in_time()
-                _log.info("stopping; runs go on")
-                preparing.end()
+                try:
+                    await leaving.told.wait()
+                    manager.stopping("stops; runs go on")
+                    _log.info("stopping; runs go on")
+                finally:  # also where the home is gone
+                    _end_in_time()
+                    preparing.end()
                 tasks.cancel_scope.cancel()
 
 

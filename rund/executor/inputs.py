@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path, PurePath
 from typing import Final
@@ -15,16 +16,21 @@ def link_input(directory: Path, name: str, target: str) -> None:
 
     Folders on the way are made.  None is made, and no link, where a link of the run leads.  Raises `OSError`.
     """
+    path = PurePath(name)
+    if path.is_absolute() or ".." in path.parts:  # of a damaged row
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), name)
     if os.path.lexists(directory / name):
         return
-    *above, last = PurePath(name).parts
-    with contextlib.ExitStack() as opened:
-        folder = os.open(directory, _FOLDER)
-        opened.callback(os.close, folder)
+    *above, last = path.parts
+    folder = os.open(directory, _FOLDER)
+    try:
         for part in above:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(part, dir_fd=folder)
-            folder = os.open(part, _FOLDER, dir_fd=folder)
-            opened.callback(os.close, folder)
+            deeper = os.open(part, _FOLDER, dir_fd=folder)
+            os.close(folder)
+            folder = deeper
         with contextlib.suppress(FileExistsError):  # a process that an earlier attempt has left
             os.symlink(target, last, dir_fd=folder)
+    finally:
+        os.close(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,22 @@ def test_what_is_found_through_a_link_is_there(directory: Path) -> None:
     (directory / "data").symlink_to(outside)
     link_input(directory, "data/x", "/somewhere")
     assert not (directory / "data" / "x").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["../outside", "deep/../../outside", "/outside"])
+def test_nothing_is_linked_outside_of_the_directory(directory: Path, name: str) -> None:
+    with pytest.raises(OSError, match="outside"):
+        link_input(directory, name, "/somewhere")
+    assert list(directory.parent.iterdir()) == [directory]
+
+
+def test_a_place_however_deep_takes_few_descriptors(directory: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    name = "/".join(["d"] * 200)
+    few = max(int(each.name) for each in Path("/proc/self/fd").iterdir()) + 20
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(few, soft), hard))
+    try:
+        link_input(directory, name, "/somewhere")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (directory / name).is_symlink()

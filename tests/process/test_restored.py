@@ -14,14 +14,15 @@ from tests.process.test_doctor import looked, stopped, wrong
 WAIT = "import os, time\nlr = 0.1\nprint(lr)\nwhile lr > 0.1 and not os.path.exists('{go}'):\n    time.sleep(0.05)\n"
 
 
-def backed_up(machine: Machine, *more: str) -> tuple[str, Path]:
-    """A run that is completed in the backup that is made then."""
+def backed_up(machine: Machine, *more: str, running: bool = False) -> tuple[str, Path]:
+    """A run that is completed in the backup that is made then, or ``running`` again."""
     machine.start(RUND_SLOTS="1")
     machine.script("wait.py", WAIT.format(go=machine.folder / "go"))
     run: str = machine.json("run", "-d", "wait.py")["run"]["id"]
     machine.ctl("wait", run, check=True)
     for command in more:
         machine.ctl(*command.split(), check=True)
+    wait_until(lambda: not running or shown(machine, run)["status"] == "running")
     backup = machine.folder / "copy.db"
     machine.ctl("backup", str(backup), check=True)
     return run, backup
@@ -72,7 +73,7 @@ def test_nothing_is_restored_while_what_the_backup_does_not_know_goes_on(machine
 
 
 def test_an_attempt_that_runs_in_the_backup_too_is_taken_back(machine: Machine) -> None:
-    run, backup = backed_up(machine, "restart @1 lr=0.2 -d")
+    run, backup = backed_up(machine, "restart @1 lr=0.2 -d", running=True)
     wait_until(lambda: outputs(machine, run).get("2") == "0.2\n")
     machine.kill()
     restored = looked(machine, "--restore", str(backup))
