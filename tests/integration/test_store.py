@@ -127,7 +127,10 @@ async def test_a_statement_that_changes_much_keeps_what_was_there_in_memory_or_i
 
     await store.write(add)
     copies = await store.write(change, urgent=urgent)
+    options = await store.read(lambda reader: {row[0] for row in reader.connection.execute("PRAGMA compile_options")})
     await store.close()
+    if options & {"TEMP_STORE=2", "TEMP_STORE=3"}:
+        pytest.skip("this SQLite keeps all such copies in memory")
     assert len(copies) == urgent
 
 
