@@ -80,7 +80,7 @@ def make_batch(
     params, now = call.params, context.now()
     setup, prototype, generated = made
     if params.dry_run:
-        created = [generated.flags(position) for position in range(len(generated.texts))]
+        created = generated.shown(range(len(generated.texts)))
         return batch_reply(context, transaction, None, [], Outcome(created=created))
     batch = Run(
         id=context.new_id(),
@@ -156,7 +156,7 @@ def _carry_out(context: Context, transaction: Transaction, wanted: Reconciliatio
 
 def _dry_run(context: Context, transaction: Transaction, batch: Run, wanted: Reconciliation) -> Reply:
     plan = plan_of(transaction, wanted)
-    made = [wanted.generated.flags(position) for position, each in enumerate(plan.decisions) if each.id is None]
+    made = wanted.generated.shown([position for position, each in enumerate(plan.decisions) if each.id is None])
     outcome = outcome_of(transaction, plan, wanted.batch.spec.setup, [])
     outcome.created = made
     return batch_reply(context, transaction, batch, transaction.trial_ids(batch.id), outcome)
@@ -181,10 +181,11 @@ async def _wanted(preparation: Preparation, present: _Present, params: RestartPa
     if taken is not None:
         operation = taken.operation
         space = updated_space(present.operation, operation, space, setup.given)
-        if rows is not None:
-            rows = await preparation.compute(len(rows), _updated, present.operation, operation, rows)
     given = await read_given(preparation, params, params.cwd or present.operation.cwd)
-    rows = rows if given.rows is None else rows_to_json(given.rows)
+    if given.rows is not None:
+        rows = rows_to_json(given.rows)
+    elif taken is not None and rows is not None:
+        rows = await preparation.compute(len(rows), _updated, present.operation, operation, rows)
     assigned = await assign_given(
         preparation,
         operation,

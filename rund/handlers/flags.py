@@ -40,6 +40,8 @@ async def read_given(preparation: Preparation, params: RunParams | RestartParams
     file, others = split_batch_file(args)
     if file is not None and rows is not None:
         raise InvalidError("rows: give either rows or a file, not both", field="rows")
+    # Before any value is computed: a folder may hang, and much memory is not held meanwhile.
+    read = None if file is None else await preparation.in_folder(cwd, read_batch_file, Path(cwd) / file)
     if flags:  # one of them may be a list of a million values
         values = sum(len(value) if isinstance(value, list) else 1 for value in flags.values())
         given = await preparation.compute(values, read_typed, flags)
@@ -47,10 +49,7 @@ async def read_given(preparation: Preparation, params: RunParams | RestartParams
         given = read_args(others) if len(others) <= _FEW else await preparation.compute(len(others), read_args, others)
     if rows is not None:
         return GivenFlags(assignments=given, rows=await preparation.compute(len(rows), check_rows, rows, "rows"))
-    if file is None:
-        return GivenFlags(assignments=given, rows=None)
-    path = Path(cwd) / file
-    return GivenFlags(assignments=given, rows=await preparation.in_folder(cwd, read_batch_file, path))
+    return GivenFlags(assignments=given, rows=read)
 
 
 async def assign_given(

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from rund.api.results import LONGEST_LIST
 from rund.engine.trials import count, effort, generate
 from rund.errors import InvalidError
-from rund.handlers.preparing import Preparation
+from rund.handlers.preparing import Preparation, room
 from rund.model.batch import Prototype
 from rund.model.operation import Operation
 from rund.model.run import Setup
 from rund.model.space import Choices, LogUniform, Space, Uniform, space_values
 from rund.model.values import Flags, FlagValue
 from rund.operations.batch_rows import assign_rows, rows_from_json
+from rund.protocol.limits import REPLY_LIMITS
 from rund.store.codec import dump, flags_key, read_flags
 
 MAX_TEXT: Final = 512 * 1024 * 1024  # characters of all trials' flags, which are held until they are stored
 
 _A_VALUE: Final = 10  # characters of a file's rows
+_A_LONG_VALUE: Final = 200  # characters of trials' flags
+
+
+class _LongerError(Exception):
+    """The flags have more characters than there is room for, ``size`` at least."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +49,22 @@ class Generated:
         """The flags of the trial at ``position``."""
         return read_flags(self.texts[position])
 
+    def shown(self, positions: Sequence[int]) -> list[Flags]:
+        """The flags of the trials at ``positions`` for an answer, which of too many only tells how many there are.
+
+        Raises `InvalidError` for more text than an answer may have.
+        """
+        if len(positions) > LONGEST_LIST:
+            return [{}] * len(positions)
+        size = sum(len(self.texts[position]) for position in positions)
+        if size > REPLY_LIMITS.message_bytes:
+            raise InvalidError(
+                f"the flags of {len(positions):,} trials have {size:,} characters, and a dry run shows at most"
+                f" {REPLY_LIMITS.message_bytes:,}: give shorter values, or fewer trials",
+                field="dry_run",
+            )
+        return [self.flags(position) for position in positions]
+
 
 async def generate_trials(
     preparation: Preparation, prototype: Prototype, operation: Operation, setup: Setup, *, force: bool
@@ -46,11 +74,23 @@ async def generate_trials(
         values = effort(prototype.space, optimizer=prototype.optimizer, max_trials=prototype.max_trials)
     else:
         values = len(prototype.rows) // _A_VALUE
-    return await preparation.compute(values, partial(generate_flags, prototype, operation, setup, force=force))
+    while True:
+        most = room(values) * _A_LONG_VALUE
+        generate = partial(generate_flags, prototype, operation, setup, force=force, most=most)
+        try:
+            return await preparation.compute(values, generate)
+        except _LongerError as error:
+            error.__traceback__ = None  # its frames hold what was made
+            values = error.size // _A_LONG_VALUE + 1
 
 
-def generate_flags(prototype: Prototype, operation: Operation, setup: Setup, *, force: bool) -> Generated:
-    """The trials of ``prototype``; raises `rund.errors.InvalidError`, also for flags of more than `MAX_TEXT`."""
+def generate_flags(
+    prototype: Prototype, operation: Operation, setup: Setup, *, force: bool, most: float = math.inf
+) -> Generated:
+    """The trials of ``prototype``; raises `rund.errors.InvalidError`, also for flags of more than `MAX_TEXT`.
+
+    Raises `_LongerError` for flags of more than ``most`` characters.
+    """
     space = prototype.space
     rows = None
     if prototype.rows is not None:
@@ -58,7 +98,7 @@ def generate_flags(prototype: Prototype, operation: Operation, setup: Setup, *, 
     optimizer, max_trials = prototype.optimizer, prototype.max_trials
     wanted = count(space, rows, optimizer=optimizer, max_trials=max_trials)
     if rows is None:
-        _check_text(wanted * len(dump(space.fixed)), wanted)  # at least: each trial has those
+        _check_text(wanted * len(dump(space.fixed)), wanted, most)  # at least: each trial has those
     texts: list[str] = []
     keys: list[bytes] = []
     size = 0
@@ -67,16 +107,18 @@ def generate_flags(prototype: Prototype, operation: Operation, setup: Setup, *, 
         texts.append(text)
         keys.append(flags_key(flags))
         size += len(text)
-        _check_text(size, wanted)
+        _check_text(size, wanted, most)
     return Generated(texts=texts, keys=keys)
 
 
-def _check_text(size: int, trials: int) -> None:
+def _check_text(size: int, trials: int, most: float) -> None:
     if size > MAX_TEXT:
         raise InvalidError(
             f"the flags of {trials:,} trials have more than {MAX_TEXT:,} characters: give shorter values, or fewer"
             " trials; a long text can stand in a file that the trials read"
         )
+    if size > most:
+        raise _LongerError(size)
 
 
 def shown_flags(space: Space) -> Flags:

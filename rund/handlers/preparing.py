@@ -5,7 +5,8 @@ Rules:
 - A folder may hang, as that of a disk that is out of reach does: what is done there has threads of its own, `_HANGING`
   for each folder, and waits for no other folder.
 - What takes long to compute is done one after the other, beside what takes little; whose turn it is is told by
-  `rund.store.askers`.  What takes much memory is prepared and committed by one request at a time.
+  `rund.store.askers`.  What takes much memory is prepared and committed by one request at a time, which has done by
+  then what it does in folders: `Preparation.before_large`.
 - Nothing is changed before all is prepared.  So a request is given up if its client has left after `_PATIENCE` seconds,
   or when the daemon ends; what hangs is left to itself.
 """
@@ -18,7 +19,7 @@ import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import Final, TypeVar, TypeVarTuple
+from typing import Final, Generic, TypeVar, TypeVarTuple
 
 import anyio
 import anyio.abc
@@ -31,7 +32,7 @@ from rund.threads import in_thread
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 LONG: Final = 20_000  # values to read or make: what is more takes longer than others should wait
-_LARGE: Final = 200_000  # values that are held until they are committed
+LARGE: Final = 200_000  # values: what is more takes memory, until it is committed, as only one request may
 _HANGING: Final = 8  # threads in one folder
 _MOST: Final = 256  # threads in all folders
 _PATIENCE: Final = 10.0  # seconds
@@ -110,6 +111,11 @@ class Preparing:
                 del self._folders[folder]
 
 
+def room(values: int) -> float:
+    """How many values there may turn out to be of what was said to be so many; more are to be said anew."""
+    return next((bound for bound in (LONG, LARGE) if values <= bound), math.inf)
+
+
 @contextlib.asynccontextmanager
 async def open_preparing() -> AsyncIterator[Preparing]:
     """The threads, for one event loop; what hangs is left behind at the end."""
@@ -129,6 +135,20 @@ async def _close(readers: Readers[_Nothing]) -> None:
         await readers.close()
 
 
+class Once(Generic[T]):
+    """Work that is done once for its request, if it is wanted at all."""
+
+    def __init__(self, work: Callable[[], Awaitable[T]]) -> None:
+        self._work = work
+        self.answer: T | None = None  # None: it was not done
+
+    async def get(self) -> T:
+        """Its answer, which is not None."""
+        if self.answer is None:
+            self.answer = await self._work()
+        return self.answer
+
+
 class Preparation:
     """What one request has done, whose client is ``peer``."""
 
@@ -136,6 +156,13 @@ class Preparation:
         self._preparing = preparing
         self._peer = peer
         self._is_large = False
+        self._before_large: list[Callable[[], Awaitable[object]]] = []
+
+    def before_large(self, work: Callable[[], Awaitable[T]]) -> Once[T]:
+        """``work``, which is done once: when it is asked for, or before much memory is taken, for a folder may hang."""
+        once = Once(work)
+        self._before_large.append(once.get)
+        return once
 
     async def in_folder(self, folder: str, function: Callable[[*Ts], T], *args: *Ts) -> T:
         """The answer of ``function``, which looks at files of a client that stands in ``folder``.
@@ -149,7 +176,9 @@ class Preparation:
 
         Raises `InternalError` if it was given up.
         """
-        if values > _LARGE and not self._is_large:
+        if values > LARGE and not self._is_large:
+            for each in self._before_large:
+                await each()
             await self._unless_left(self._preparing.large.acquire())
             self._is_large = True
         return await self._unless_left(self._preparing.compute(values, partial(function, *args)))

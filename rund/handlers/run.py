@@ -16,7 +16,7 @@ from rund.handlers.context import Call, Context, Reply
 from rund.handlers.flags import assign_given, read_given
 from rund.handlers.generating import generate_trials, shown_flags
 from rund.handlers.labels import mark
-from rund.handlers.preparing import Preparation, prepare
+from rund.handlers.preparing import Once, Preparation, prepare
 from rund.handlers.replies import single_reply
 from rund.handlers.taking import (
     SourceGoneError,
@@ -33,9 +33,11 @@ from rund.model.operation import Operation
 from rund.model.run import Run, Setup, Spec
 from rund.model.status import Status
 from rund.operations.batch_rows import same_rows
+from rund.operations.find import Found
 from rund.operations.inputs import find_inputs
 from rund.operations.stored import operation_from_json, operation_to_json
 from rund.operations.stored_space import space_to_json
+from rund.store.cleaning import remove_source
 from rund.store.codec import digest
 from rund.store.reader import Reader
 from rund.store.transaction import Transaction
@@ -58,6 +60,30 @@ async def _run(preparation: Preparation, context: Context, call: Call[RunParams]
     check_slots(context, params.slots)
     environment = read_environment(params.env)
     found = await find(preparation, params.operation, Path(params.cwd), environment)
+    project = Path(found.operation.project_dir)
+    inputs = await preparation.in_folder(
+        params.cwd, find_inputs, [*found.inputs, *params.inputs], Path(params.cwd), project
+    )
+    source = preparation.before_large(partial(take_source, preparation, context, found, copy=not params.dry_run))
+    try:
+        return await _run_found(preparation, context, call, (found, source), (environment, inputs))
+    except InvalidError:
+        if source.answer is not None and source.answer.source is not None and not params.dry_run:
+            await remove_source(context.store, source.answer.source)
+        raise
+
+
+async def _run_found(
+    preparation: Preparation,
+    context: Context,
+    call: Call[RunParams],
+    operation: tuple[Found, Once[Taken]],
+    surroundings: tuple[dict[str, str], tuple[tuple[str, str], ...]],
+) -> Reply:
+    """``operation`` is what was found and its source, ``surroundings`` are the environment and the inputs."""
+    params = call.params
+    found, source = operation
+    environment, inputs = surroundings
     given = await read_given(preparation, params, params.cwd)
     assigned = await assign_given(
         preparation,
@@ -67,10 +93,6 @@ async def _run(preparation: Preparation, context: Context, call: Call[RunParams]
         before=frozenset(),
         force=params.force_flags,
         has_rows=given.rows is not None,
-    )
-    project = Path(found.operation.project_dir)
-    inputs = await preparation.in_folder(
-        params.cwd, find_inputs, [*found.inputs, *params.inputs], Path(params.cwd), project
     )
     is_batch = assigned.is_batch or given.rows is not None or params.optimizer is not None
     if not is_batch:
@@ -101,7 +123,7 @@ async def _run(preparation: Preparation, context: Context, call: Call[RunParams]
     if prototype is not None:
         force = params.force_flags
         generated = await generate_trials(preparation, prototype, found.operation, setup, force=force)
-    taken = await take_source(preparation, context, found, copy=not params.dry_run)
+    taken = await source.get()
     fixed = assigned.space.fixed
     setup = replace(setup, source=taken.source, commit=taken.commit)
 

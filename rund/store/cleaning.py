@@ -42,6 +42,16 @@ async def remove_garbage(store: Store) -> list[str]:
     return left
 
 
+async def remove_source(store: Store, source: str) -> None:
+    """Remove a source that no run needs, as that of a request which was refused; else the next daemon does."""
+    try:
+        await store.write(partial(_collect_sources, present=[source]))
+    except (FullError, InternalError) as error:
+        _log.warning("a source that nothing needs is left for now: %s", error.message)
+    else:
+        await remove_garbage(store)
+
+
 async def _remove_taken(directories: Directories) -> list[str]:
     """Remove what was taken away; what many files take is given up when the daemon ends, and the next goes on."""
     given_up = threading.Event()

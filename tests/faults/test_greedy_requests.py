@@ -38,6 +38,24 @@ def test_a_request_that_would_take_more_memory_than_there_may_be_is_refused_befo
     assert memory_peak(batches) - before < 400 * MEBIBYTE
 
 
+def test_a_dry_run_that_would_show_more_than_an_answer_may_have_is_refused(batches: BatchClient) -> None:
+    args = ["n=range[1:1500]", "text=" + "x" * 60_000]
+    message = raised(lambda: batches.run("/bin/true", *args, force_flags=True, dry_run=True))
+    assert message.startswith("invalid: the flags of 1,500 trials have 90,0"), message
+    assert message.endswith("a dry run shows at most 67,108,864: give shorter values, or fewer trials")
+
+
+def test_the_source_of_a_request_that_is_refused_later_is_removed_unless_others_need_it(batches: BatchClient) -> None:
+    batches.script("job.py", "a = b = 1\n")
+    message = raised(lambda: batches.run("job.py", "a=range[1:300000]", "b=range[1:300000]", force_flags=True))
+    assert message.startswith("invalid: the grid has 90,000,000,000 trials")
+    sources = batches.machine.home / "sources"
+    assert not list(sources.iterdir())
+    batches.run("job.py", stage=True)
+    assert raised(lambda: batches.run("job.py", "a=range[1:300000]", "b=range[1:300000]", force_flags=True)) == message
+    assert len(list(sources.iterdir())) == 1, "another needs it"
+
+
 def test_lists_as_long_as_they_may_be_are_sampled(batches: BatchClient) -> None:
     made = batches.run("/bin/true", "a=range[1:1000000]", "b=range[1:10]", force_flags=True, stage=True, max_trials=2)
     assert len(made["trials"]) == 2

@@ -111,3 +111,31 @@ def test_a_run_whose_project_hangs_is_shown_and_so_are_the_outputs_of_others(mac
         assert (shown["run"]["status"], shown["hint"]) == ("error", None)
     answer_again(machine)
     honest.close()
+
+
+@pytest.mark.timeout(400)
+def test_batches_whose_project_hangs_keep_nobody_from_what_takes_much_memory(machine: Machine) -> None:
+    require_strace()
+    hung = machine.folder / "hung"
+    (hung / "data").mkdir(parents=True)
+    (hung / "rund.toml").touch()
+    (hung / "job.py").write_text("a = b = 1\ntext = ''\n")
+    (hung / "data" / "numbers.txt").write_text("1\n")
+    hang(machine, hung / "data" / "numbers.txt")
+    machine.start()
+    honest = BatchClient(machine)
+    there = {"operation": "job.py", "cwd": str(hung), "env": machine.env, "force_flags": True, "stage": True}
+    asked: list[dict[str, object]] = [
+        {"args": ["a=range[1:300000]"]},
+        {"flags": {"a": list(range(300_000))}},
+        {"args": ["a=range[1:600]", "b=range[1:600]"]},
+        {"args": ["a=range[1:1000]", "text=" + "x" * 60_000]},
+    ]
+    with contextlib.ExitStack() as stack:
+        stack.callback(answer_again, machine)
+        for each in asked:
+            stack.enter_context(many_ask(machine, "run", clients=1, **there, **each))
+        for _ in range(3):
+            made = honest.run("/bin/true", "a=range[1:300000]", force_flags=True, stage=True, max_trials=2)
+            assert len(made["trials"]) == 2
+    honest.close()

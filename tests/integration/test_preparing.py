@@ -48,6 +48,10 @@ class Hanging:
         for _ in range(times):
             assert await anyio.to_thread.run_sync(partial(self._begun.acquire, timeout=PATIENCE))
 
+    def is_idle(self) -> bool:
+        """Whether nobody has begun since that was waited for."""
+        return not self._begun.acquire(blocking=False)
+
     def let_go(self) -> None:
         self._free.set()
 
@@ -124,11 +128,9 @@ async def test_what_takes_much_memory_is_prepared_by_one_request_at_a_time() -> 
 
     async def large(name: str) -> None:
         async with prepare(preparing, FakePeer()) as preparation:  # type: ignore[arg-type]
-            for _ in range(2):
-                await preparation.compute(LARGE, lambda: None)
+            for work in (lambda: "", hanging.work, lambda: ""):
+                await preparation.compute(LARGE, work)  # it still has what it has made
                 order.append(name)
-            await preparation.in_folder("/hangs", hanging.work)  # it still has what it has made
-            order.append(name)
 
     async with opened(hanging) as preparing, anyio.create_task_group() as tasks:
         for name in ("first", "second", "third"):
@@ -138,6 +140,27 @@ async def test_what_takes_much_memory_is_prepared_by_one_request_at_a_time() -> 
         hanging.let_go()
     assert [order[at] for at in (0, 3, 6)] == [order[at] for at in (2, 5, 8)]
     assert len(set(order)) == 3
+
+
+async def test_a_folder_is_looked_at_once_and_before_much_memory_is_taken() -> None:
+    hanging, answers = Hanging(), list[str]()
+
+    async def hangs() -> None:
+        async with prepare(preparing, FakePeer()) as preparation:  # type: ignore[arg-type]
+            look = preparation.before_large(partial(preparation.in_folder, "/hangs", hanging.work))
+            await preparation.compute(LONG, lambda: None)  # looks at nothing
+            for _ in range(2):
+                await preparation.compute(LARGE, lambda: None)
+            answers.append(await look.get())
+
+    async with opened(hanging) as preparing, anyio.create_task_group() as tasks:
+        tasks.start_soon(hangs)
+        await hanging.begun()
+        async with prepare(preparing, FakePeer()) as preparation:  # type: ignore[arg-type]
+            assert await preparation.compute(LARGE, lambda: "another's") == "another's"
+        hanging.let_go()
+    assert answers == ["went on"]
+    assert hanging.is_idle(), "it was looked at once"
 
 
 async def test_who_has_only_said_all_has_not_left() -> None:
