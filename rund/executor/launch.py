@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from rund.errors import RundError
+from rund.errors import InvalidError, RundError
 from rund.executor.backend import Submission
 from rund.executor.inputs import link_input
 from rund.model.operation import Operation
@@ -50,7 +50,10 @@ class Launcher:
         program = self._program(reader, spec)
         source = spec.setup.source
         folder = None if source is None else self._directories.source(source)
-        return command_line(program.operation, spec.flags, source_dir=folder, python=_PYTHON)
+        try:
+            return command_line(program.operation, spec.flags, source_dir=folder, python=_PYTHON)
+        except InvalidError as error:
+            raise CannotStartError(error.message) from None
 
     def submission(self, reader: Reader, run: Run, attempt: Attempt) -> Submission:
         """The submission of ``attempt``, whose directories `make_directories` makes.  Raises `CannotStartError`."""

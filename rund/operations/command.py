@@ -14,6 +14,7 @@ from rund.model.operation import FlagDef, Operation, OperationKind, Passing
 from rund.model.values import Flags, FlagValue
 from rund.operations.argument_text import argument_text, environment_name, environment_text, listed_text
 from rund.operations.assign import unknown_flag
+from rund.operations.fit import MOST_COUNTED
 
 BOOTSTRAP: Final = str(Path(__file__).parent / "bootstrap" / "rund_script.py")
 BOOTSTRAP_VARIABLE: Final = "RUND_SCRIPT"
@@ -33,7 +34,7 @@ def command_line(operation: Operation, flags: Flags, *, source_dir: Path | None,
     """How ``operation`` is executed with ``flags``.
 
     ``source_dir`` is where its source was copied to (None: it is run in place), ``python`` the interpreter for
-    scripts.  Raises `InvalidError` where one of them is needed and missing.
+    scripts.  Raises `InvalidError` where one of them is needed and missing, and for a count that nobody can have given.
     """
     known = {flag.name: flag for flag in operation.flags}
     pairs = [(known.get(name) or unknown_flag(operation, name), value) for name, value in flags.items()]
@@ -84,8 +85,7 @@ def _option(flag: FlagDef, value: FlagValue) -> list[str]:
             items = value if isinstance(value, list) else [value]
             return [part for item in items for part in _named(name, argument_text(flag, item))]
         case Passing.COUNTED:
-            least = flag.default if isinstance(flag.default, int) else 0
-            return [name] * (value - least) if isinstance(value, int) else []
+            return [name] * _times(flag, value) if isinstance(value, int) else []
         case Passing.SWITCH_ON:
             return [name] if value is True else []
         case Passing.SWITCH_OFF:
@@ -94,6 +94,13 @@ def _option(flag: FlagDef, value: FlagValue) -> list[str]:
             return [name if value is True else "--no-" + name.removeprefix("--")]
         case Passing.POSITIONAL | Passing.LITERAL | Passing.ENVIRONMENT:
             return []
+
+
+def _times(flag: FlagDef, value: int) -> int:
+    least = flag.default if isinstance(flag.default, int) else 0
+    if value - least > MOST_COUNTED:  # of a damaged store: nobody can have given it, and no memory may hold it
+        raise InvalidError(f"{flag.name}: expected a count of {least + MOST_COUNTED} at most, got {value}")
+    return value - least
 
 
 def _named(name: str, text: str) -> list[str]:

@@ -22,6 +22,7 @@ BOOLS: Final = {"true": True, "yes": True, "on": True, "false": False, "no": Fal
 
 UNCLOSED: Final = re.compile(r"\s*(range|linspace|logspace|geomspace|uniform|loguniform)\[[^\]]*", re.DOTALL)
 FUNCTION: Final = re.compile(r"\s*(range|linspace|logspace|geomspace|uniform|loguniform)\[(.*)\]\s*", re.DOTALL)
+MOST_COUNTED: Final = 100  # times that a counted option is given
 _EXPECTED: Final = {
     FlagType.INT: "an integer",
     FlagType.FLOAT: "a number",
@@ -164,8 +165,9 @@ def _check_choice(flag: FlagDef, value: FlagValue) -> None:
 
 def _check_count(flag: FlagDef, value: FlagValue) -> None:
     least = flag.default if isinstance(flag.default, int) else 0
-    if isinstance(value, int) and not least <= value <= least + 100:
-        raise InvalidError(f"{flag.name}: expected a count from {least} to {least + 100}, got {value}", field=flag.name)
+    if isinstance(value, int) and not least <= value <= least + MOST_COUNTED:
+        most = least + MOST_COUNTED
+        raise InvalidError(f"{flag.name}: expected a count from {least} to {most}, got {value}", field=flag.name)
 
 
 def _check_number(flag: FlagDef, items: list[FlagValue]) -> None:

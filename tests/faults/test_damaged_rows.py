@@ -121,6 +121,29 @@ def test_a_trial_damaged_before_a_restart_is_made_anew(machine: Machine) -> None
     assert shown(machine, name)["trials"] == again["trials"]
 
 
+def test_a_count_that_no_command_line_can_hold_hinders_no_other(machine: Machine) -> None:
+    daemon = machine.start(RUND_SLOTS="1")
+    machine.script(
+        "count.py",
+        "import argparse\n"
+        "parser = argparse.ArgumentParser()\n"
+        "parser.add_argument('-v', '--verbose', action='count', default=0)\n"
+        "print(parser.parse_args().verbose)\n",
+    )
+    machine.ctl("pause", check=True)
+    damaged = [machine.json("run", "-d", "count.py", f"verbose={at}")["run"]["id"] for at in (1, 2)]
+    sound = machine.json("run", "-d", "count.py", "verbose=3")["run"]["id"]
+    for run_id, count in zip(damaged, (10**15, 2**63), strict=True):
+        harm(machine, f"""UPDATE runs SET flags = '{{"verbose":{count}}}' WHERE id = ?""", run_id)
+    machine.ctl("resume", check=True)
+    machine.ctl("wait", *damaged, sound)
+    assert [shown(machine, run_id)["status"] for run_id in damaged] == ["error", "error"]
+    for run_id in damaged:
+        assert shown(machine, run_id)["reason"].startswith("could not start: verbose: expected a count of 100 at most")
+    assert machine.ctl("logs", sound).stdout == "3\n"
+    assert daemon.poll() is None
+
+
 def test_lost_contents_and_a_lost_batch_hinder_no_other(machine: Machine) -> None:
     machine.start()
     machine.script("one.py", "x = 1\nprint(x)\n")

@@ -56,6 +56,14 @@ def test_options_come_before_positionals_and_null_leaves_out():
     assert arguments(operation, {"data": "-d", "off": False}) == ("--off", "--", "-d")
 
 
+@pytest.mark.parametrize("value", [101, 10**15, 2**63])
+def test_a_count_that_nobody_can_have_given_is_refused(value: int):
+    operation = script(FlagDef(name="v", passing=Passing.COUNTED, option="-v", default=0))
+    assert arguments(operation, {"v": 100}) == ("-v",) * 100
+    with pytest.raises(InvalidError, match=f"^v: expected a count of 100 at most, got {value}$"):
+        arguments(operation, {"v": value})
+
+
 def test_a_value_that_begins_with_a_dash_is_not_taken_for_an_option():
     assert arguments(script(FlagDef(name="lr", option="--lr")), {"lr": -1e-5}) == ("--lr=-1e-05",)
 
