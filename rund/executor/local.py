@@ -62,6 +62,7 @@ class _Watched:
     shim: Shim | None = None  # None: it is looked at by a task of its own
     handed_over: bool = False  # it was seen alive: what it left cannot be nothing
     may_wait: bool = False  # in the socket of a shim that had ended another attempt, which may never come to it
+    looked_after: bool = False  # a task of its own sees to it that a stop ends it, should its execution hang
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -240,19 +241,25 @@ class LocalBackend:
 
     def _stop(self, watched: _Watched, shim: Shim) -> None:
         shim.stop()
-        self._tasks.start_soon(self._end_hanging_execution, watched)
+        if not watched.looked_after:
+            watched.looked_after = True
+            self._tasks.start_soon(self._end_hanging_execution, watched)
 
     async def _end_hanging_execution(self, watched: _Watched) -> None:
+        """Look until it has ended: one look can miss it, as when there are no descriptors for it."""
         await anyio.sleep(watched.grace)
-        async with self._looking:  # before there is another descriptor
-            if watched.shim is None:
-                return
-            with contextlib.suppress(OSError):
-                pidfd = os.dup(watched.shim.pidfd)  # its own may be closed meanwhile
-                try:
-                    await in_thread(end_hanging_execution, pidfd)
-                finally:
-                    os.close(pidfd)
+        while watched.shim is not None:
+            async with self._looking:  # before there is another descriptor
+                if watched.shim is None:
+                    break
+                with contextlib.suppress(OSError):
+                    pidfd = os.dup(watched.shim.pidfd)  # its own may be closed meanwhile
+                    try:
+                        await in_thread(end_hanging_execution, pidfd)
+                    finally:
+                        os.close(pidfd)
+            await anyio.sleep(_LOOK_AGAIN[1])
+        watched.looked_after = False
 
     async def _watch_waiting(self) -> None:
         """Take back what shims do not come to."""

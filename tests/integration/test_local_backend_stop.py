@@ -279,7 +279,22 @@ async def test_forking_all_the_time_does_not_escape_a_stop(attempts: Attempts, b
     assert (attempt.directory / "output").read_bytes() == b""
 
 
-async def test_a_trial_whose_execution_hangs_is_ended_after_its_grace_time(attempts: Attempts) -> None:
+@pytest.mark.parametrize("fails", ["nothing", "no descriptor", "no look"])
+async def test_a_trial_whose_execution_hangs_is_ended_after_its_grace_time(
+    attempts: Attempts, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    look, failed = local.end_hanging_execution, []
+
+    def fail_once(pidfd: int) -> None:
+        """Stands for a look for which there are no descriptors."""
+        if fails == "nothing" or failed:
+            look(pidfd)
+        else:
+            failed.append(pidfd)
+            if fails == "no descriptor":
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(local, "end_hanging_execution", fail_once)
     found_at = shutil.which("sleep")
     assert found_at is not None
     program = attempts.base / "hangs"
