@@ -75,7 +75,7 @@ def _execute(request: ShimRequest, output: int) -> int:
                 raise
             # Like a shell: one that may not be executed counts only if no later folder has a better one.
             number = error.errno or errno.EINVAL
-    raise NotExecutedError("python" if named == _PYTHON else "program", number)
+    raise NotExecutedError("python" if named == _PYTHON and number == errno.ENOENT else "program", number)
 
 
 @contextlib.contextmanager

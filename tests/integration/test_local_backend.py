@@ -68,6 +68,8 @@ async def test_what_cannot_be_executed_tells_why(attempts: Attempts) -> None:
     bad.chmod(0o755)
     plain = attempts.base / "not-executable"
     plain.write_text("")
+    (attempts.base / "python3").write_text("")
+    unusable = {"PATH": str(attempts.base)}
     expected = [
         (attempts.make("no-such-program"), "no such file"),
         (attempts.make("/no/such/program"), "no such file"),
@@ -75,6 +77,8 @@ async def test_what_cannot_be_executed_tells_why(attempts: Attempts) -> None:
         (attempts.make(str(plain)), "permission denied"),
         (attempts.make(str(bad)), "its interpreter is missing"),
         (attempts.make("true", "x" * 200_000), "its arguments and environment are too long"),
+        (attempts.make("python3", "x" * 200_000), "its arguments and environment are too long"),
+        (attempts.make("python3", environment=unusable), "permission denied"),
         (attempts.make("true", "\0"), "its arguments or environment are malformed"),
         (replace(attempts.make("true"), cwd=attempts.base / "missing"), "its directory is gone"),
     ]

@@ -242,3 +242,12 @@ def test_a_place_in_the_list_never_means_a_run_of_the_trash(echo: Machine) -> No
         assert "give its id" in refused.stderr
     assert [run["id"] for run in echo.json("list")["runs"]] == [kept]
     assert [run["id"] for run in echo.json("list", "--trash")["runs"]] == [deleted]
+
+
+def test_flags_that_are_too_long_together_for_a_script_are_told(machine: Machine) -> None:
+    machine.start()
+    machine.script("long.py", "a = ''\nb = ''\nc = ''\n")
+    run = machine.json("run", "-d", "long.py", *(f"{name}={'x' * 60_000}" for name in "abc"))["run"]["id"]
+    machine.ctl("wait", run)
+    told = machine.json("show", run)["run"]["reason"]
+    assert told == "could not start: its arguments and environment are too long"
