@@ -14,7 +14,7 @@ from pathlib import Path
 from rund.clock import now
 from rund.doctor.disk import disk_findings
 from rund.doctor.finding import Finding, fixed, note, ok, wrong
-from rund.doctor.folders import folder_findings
+from rund.doctor.folders import folder_findings, opened
 from rund.doctor.homes import daemon_there, stranger
 from rund.doctor.stores import backup_findings, store_findings
 from rund.engine.recover import Alive, recover
@@ -53,14 +53,15 @@ def _tell(found: list[Finding], *, daemon: bool, pid: int | None) -> int:
 def _looked_over(home: Path, *, fix: bool, daemon: bool) -> list[Finding]:
     directories = Directories(home)
     found = _guarded("settings", _settings)
-    found += _guarded("disk", lambda: disk_findings(home))
     with contextlib.ExitStack() as held:
         if fix and not daemon:
             try:
+                found += opened(home)
                 held.enter_context(locked_home(directories.lock))
             except (RundError, OSError) as error:
                 fix = False
                 found.append(_cannot("folders", error))
+        found += _guarded("disk", lambda: disk_findings(home))
         found += _guarded("folders", lambda: folder_findings(home, fix=fix))
         found += _guarded("store", lambda: store_findings(directories, live=daemon, fix=fix))
     return found + _guarded("backups", lambda: backup_findings(directories))

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from rund.doctor.finding import Finding, fixed, ok, wrong
+from rund.doctor.finding import Finding, Level, fixed, ok, wrong
 
 _FOLDERS: Final = ("runs", "attempts", "sources", "removed")
 _LOG_BYTES: Final = 64 * 1024**2
@@ -16,10 +16,19 @@ _LOG_KEPT: Final = 1024**2
 
 def folder_findings(home: Path, *, fix: bool) -> list[Finding]:
     """What is found of the folders and files of ``home``; with ``fix`` what is safe is mended."""
-    found = [finding for path in (home, *(home / name for name in _FOLDERS)) for finding in _folder(path, fix=fix)]
+    found = _folder(home, fix=fix)
+    if found and not os.access(home, os.X_OK):
+        return found  # nothing in it can be looked at
+    found += [finding for name in _FOLDERS for finding in _folder(home / name, fix=fix)]
     for name in ("lock", "start.lock", "rund.number", "rund.db", "rund.db-wal", "rund.db-shm"):
         found += _file(home / name, fix=fix)
     return [*found, *_log(home / "rund.log", fix=fix)] or [ok("folders", f"those of {home} are as they should be")]
+
+
+def opened(home: Path) -> list[Finding]:
+    """Open to their owner what must be open before ``home`` can be locked; what else is wrong there is told later."""
+    found = [*_folder(home, fix=True), *_file(home / "lock", fix=True)]
+    return [finding for finding in found if finding.level is Level.FIXED]
 
 
 def _folder(path: Path, *, fix: bool) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -25,7 +26,7 @@ def stranger(home: Path) -> Finding | None:
     except FileNotFoundError:
         return note("home", f"there is no home at {home} yet", "the first `runctl run` makes it")
     except OSError as error:
-        return wrong("home", f"{home} cannot be looked into: {_words(error)}", "see who owns it, or set RUND_HOME")
+        return _unseen(home, error)
     if names is None:
         return wrong("home", f"{home} is no folder", "set RUND_HOME to a folder")
     if status.st_uid != os.geteuid():
@@ -41,6 +42,15 @@ def stranger(home: Path) -> Finding | None:
         what, _, todo = error.message.partition(": ")
         return wrong("home", what, todo)
     return None
+
+
+def _unseen(home: Path, error: OSError) -> Finding:
+    with contextlib.suppress(OSError):
+        status = home.stat()
+        if status.st_uid == os.geteuid() and not status.st_mode & stat.S_IRUSR:
+            # Nobody sees whether it is a home: its owner opens it.
+            return wrong("home", f"{home} is closed to its owner", f"`chmod 700 {home}`, then again")
+    return wrong("home", f"{home} cannot be looked into: {_words(error)}", "see who owns it, or set RUND_HOME")
 
 
 def daemon_there(home: Path) -> tuple[bool, int | None]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
+from typing import Any
 
 import pytest
 
-from tests.process.conftest import Machine, wait_until
+from tests.process.conftest import BIN, DEADLINE, Machine, wait_until
 
 # A daemon of root's that may do no more than any other user: with what it owns, that is.
 _NO_MORE_RIGHTS = """
@@ -115,3 +118,48 @@ def test_a_folder_above_the_socket_that_is_closed_ends_no_daemon(machine: Machin
         runtime.chmod(0o700)
     wait_until(machine.is_served)
     assert machine.json("status", "--no-start")["pid"] == daemon.pid
+
+
+@pytest.mark.parametrize("name", ["", "lock"])
+def test_what_keeps_a_home_from_being_locked_is_opened_and_the_rest_is_mended(machine: Machine, name: str) -> None:
+    machine.start()
+    machine.kill()
+    closed, other = machine.home / name, machine.home / "attempts"
+    if not name:
+        (machine.home / "lock").unlink()
+    for path in (other, closed):
+        path.chmod(0o400)
+    command = [*machine.launcher, str(BIN / "runctl"), "doctor", "--json"]
+
+    def doctor(*more: str) -> Any:
+        done = subprocess.run([*command, *more], env=machine.env, capture_output=True, text=True, timeout=DEADLINE)
+        return json.loads(done.stdout)
+
+    try:
+        todo = {each["what"]: each["todo"] for each in doctor()["findings"] if each["level"] == "wrong"}
+        mode = "600" if name else "700"
+        assert todo[f"{closed} is closed to its owner"] == f"`chmod {mode} {closed}`, or doctor --fix"
+        found = doctor("--fix")
+        assert found["wrong"] == 0, found
+    finally:
+        machine.home.chmod(0o700)
+    mended = {each["what"] for each in found["findings"] if each["level"] == "fixed"}
+    assert {f"{path} was closed to its owner" for path in (closed, other)} <= mended
+    assert other.stat().st_mode & 0o777 == 0o700
+    assert doctor()["wrong"] == 0
+
+
+def test_a_home_that_is_closed_to_its_owner_is_told_as_ones_own(machine: Machine) -> None:
+    machine.start()
+    machine.kill()
+    machine.home.chmod(0)
+    command = [*machine.launcher, str(BIN / "runctl"), "doctor", "--fix", "--json"]
+    try:
+        done = subprocess.run(command, env=machine.env, capture_output=True, text=True, timeout=DEADLINE)
+        # It may be any folder: who cannot see that it is a home changes nothing.
+        assert machine.home.stat().st_mode & 0o777 == 0
+    finally:
+        machine.home.chmod(0o700)
+    (told,) = (each for each in json.loads(done.stdout)["findings"] if each["check"] == "home")
+    assert told["what"] == f"{machine.home} is closed to its owner"
+    assert told["todo"] == f"`chmod 700 {machine.home}`, then again"
