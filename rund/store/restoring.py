@@ -56,7 +56,7 @@ def restore(directories: Directories, backup: Path, living: Callable[[Path], int
     above = directories.home / _KEPT
     above.mkdir(mode=PRIVATE, exist_ok=True)
     half = above / _HALF
-    half.unlink(missing_ok=True)
+    _remove(half)
     try:
         beside = read_beside(directories.log_number) or Beside()
         known, paused = _take(backup, half, Mark(number=beside.mark.number + 1, token=draw_token()))
@@ -64,9 +64,15 @@ def restore(directories: Directories, backup: Path, living: Callable[[Path], int
         kept = _move_away(directories, now)
         half.rename(directories.database)
     finally:
-        half.unlink(missing_ok=True)
+        _remove(half)
     sync_folder(directories.home)
     return Restored(kept=kept, paused=paused)
+
+
+def _remove(half: Path) -> None:
+    """Remove a copy with what SQLite keeps beside it: a journal that was left would be put into the next copy."""
+    for ending in ("", "-journal", "-wal", "-shm"):
+        half.with_name(half.name + ending).unlink(missing_ok=True)
 
 
 def _refuse_living(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
-from tests.process.conftest import Machine, wait_until
+from tests.process.conftest import DEADLINE, Machine, wait_until
 from tests.process.test_doctor import looked, stopped, wrong
 
 WAIT = "import os, time\nlr = 0.1\nprint(lr)\nwhile lr > 0.1 and not os.path.exists('{go}'):\n    time.sleep(0.05)\n"
@@ -37,6 +40,42 @@ def outputs(machine: Machine, run: str) -> dict[str, str]:
     """The outputs of all attempts that have left a folder, by their tokens' numbers."""
     found = (machine.home / "attempts" / run[:2]).glob(f"{run}-*/output")
     return {output.parent.name.rpartition("-")[2]: output.read_text() for output in found}
+
+
+# Is killed while it writes to a copy: what was written is in the copy in part, and its journal undoes that.
+KILLED = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA journal_mode = DELETE")
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("UPDATE runs SET label = 'half'")
+connection.execute("CREATE TABLE half (x)")
+connection.execute("INSERT INTO half VALUES (randomblob(1000000))")
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_restore_has_left_is_not_put_into_the_next_ones_copy(machine: Machine) -> None:
+    run, first = backed_up(machine)
+    (machine.folder / "go").touch()
+    for _ in range(3):
+        machine.ctl("run", "wait.py", check=True)
+    machine.ctl("label", run, "later", check=True)
+    second = machine.folder / "second.db"
+    machine.ctl("backup", str(second), check=True)
+    stopped(machine)
+    half = machine.home / "damaged" / ".restoring"
+    half.parent.mkdir(mode=0o700)
+    shutil.copyfile(first, half)
+    assert subprocess.run([sys.executable, "-c", KILLED, half], timeout=DEADLINE).returncode == -signal.SIGKILL
+    assert half.with_name(".restoring-journal").stat().st_size > 0
+    restored = looked(machine, "--restore", str(second))
+    assert restored["wrong"] == 0, wrong(restored)
+    assert not list(half.parent.glob(".*"))
+    machine.start()
+    assert shown(machine, run)["label"] == "later"
+    assert machine.json("list")["total"] == 4
 
 
 def test_a_run_started_again_since_the_backup_is_executed_when_it_is_restarted(machine: Machine) -> None:
