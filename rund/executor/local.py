@@ -17,7 +17,6 @@ import asyncio
 import contextlib
 import math
 import os
-import signal
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -29,30 +28,20 @@ import anyio
 import anyio.abc
 
 from rund.engine.recover import Finding, Lost, NeverRan
-from rund.executor.adoption import (
-    Sighting,
-    bound_output,
-    end_hanging_execution,
-    find_shim,
-    kill_orphans,
-    look,
-    signal_orphans,
-)
+from rund.executor.adoption import Sighting, end_hanging_execution
 from rund.executor.backend import State, Submission
 from rund.executor.fork_client import ForkClient, RefusedError, UnknownOutcomeError
 from rund.executor.handing import Handed, Outcome, fork, hand_over
 from rund.executor.locks import boot_id
-from rund.executor.revoking import revoke
+from rund.executor.looking import GRACE, Looking, look_at_each, revoke_each
 from rund.executor.shims import Shim, Shims
 from rund.executor.worker import Worker
 from rund.threads import in_thread
 
 _LOOK_AGAIN: Final = (0.02, 1.0)  # seconds between looks at what has no pidfd, at first and at most
 _ADOPTION_PATIENCE: Final = 2.0  # seconds that `LocalBackend.find` waits for a shim that is just being born
-_LOOKERS: Final = 8  # threads that look at directories
 _AT_ONCE: Final = 32  # attempts that are handed over before those are watched
 BEGINS: Final = 30.0  # seconds that a shim has to begin what it was handed
-_GRACE: Final = 10.0  # seconds, for orphaned processes whose record does not tell
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,10 +74,9 @@ class LocalBackend:
         ``launcher`` is put before the fork server's command, for tests that trace it.
         """
         self._client = ForkClient(launcher=launcher, soft_nofile=soft_nofile)
-        self._output_limit = output_limit
         self._hands = Worker("rund-hands")  # hands attempts over
         self._eyes = Worker("rund-eyes")  # looks at those that have lost their shim
-        self._looking = anyio.CapacityLimiter(_LOOKERS)
+        self._looking = Looking(output_limit)
         self._watched: dict[str, _Watched] = {}
         self._shims = Shims(self._lose_shims, leashes=leashes)
         self._shimless: list[str] = []  # tokens of those whose shim has just done with them
@@ -214,20 +202,17 @@ class LocalBackend:
 
         ``boot``: the boot in which it was submitted, if that is known.
         """
-        sighting = await self._look(directory, boot)
+        sighting = await self._looking.look(directory, boot)
         with anyio.move_on_after(_ADOPTION_PATIENCE):
             while sighting.alive and sighting.pidfd is None and not sighting.orphaned:
                 await anyio.sleep(_LOOK_AGAIN[0])
-                sighting = await self._look(directory, boot)
+                sighting = await self._looking.look(directory, boot)
         if sighting.alive:
-            grace = _GRACE if sighting.grace is None else sighting.grace
+            grace = GRACE if sighting.grace is None else sighting.grace
             self._watch(token, directory, grace, None if sighting.pidfd is None else Shim(sighting.pidfd))
         else:
             _close(sighting.pidfd)
         return sighting
-
-    async def _look(self, directory: Path, boot: str | None, *, handed_over: bool = False) -> Sighting:
-        return await in_thread(partial(look, directory, boot, handed_over=handed_over), limiter=self._looking)
 
     def _watch(self, token: str, directory: Path, grace: float, shim: Shim | None) -> None:
         watched = self._watched.setdefault(token, _Watched(directory=directory, grace=grace))
@@ -249,7 +234,7 @@ class LocalBackend:
         """Look until it has ended: one look can miss it, as when there are no descriptors for it."""
         await anyio.sleep(watched.grace)
         while watched.shim is not None:
-            async with self._looking:  # before there is another descriptor
+            async with self._looking.threads:  # before there is another descriptor
                 if watched.shim is None:
                     break
                 with contextlib.suppress(OSError):
@@ -269,7 +254,7 @@ class LocalBackend:
             handed = [(token, watched) for token, watched in self._watched.items() if watched.may_wait]
             await anyio.sleep(BEGINS)
             late = [(token, watched) for token, watched in handed if watched.shim is not None]
-            revoked = await self._eyes.do(partial(_revoke_each, [watched.directory for _, watched in late]))
+            revoked = await self._eyes.do(partial(revoke_each, [watched.directory for _, watched in late]))
             for (token, watched), taken_back in zip(late, revoked, strict=True):
                 watched.may_wait = taken_back is None
                 if watched.shim is None:
@@ -297,7 +282,7 @@ class LocalBackend:
             self._some_shimless = asyncio.Event()
             tokens, self._shimless = self._shimless, []
             directories = [self._watched[token].directory for token in tokens]
-            sightings = await self._eyes.do(partial(_look_at_each, directories))
+            sightings = await self._eyes.do(partial(look_at_each, directories))
             for token, sighting in zip(tokens, sightings, strict=True):
                 if sighting.alive or isinstance(sighting.finding, Lost):
                     self._tasks.start_soon(self._look_again, token, self._watched[token])
@@ -311,78 +296,37 @@ class LocalBackend:
         kill_at: float | None = None
         revoke_at = anyio.current_time() + BEGINS
         # What is watched was alive in this boot.
-        while (sighting := await self._look(watched.directory, boot_id(), handed_over=watched.handed_over)).alive:
+        while (
+            sighting := await self._looking.look(watched.directory, boot_id(), handed_over=watched.handed_over)
+        ).alive:
             if sighting.pidfd is not None:
                 self._watch(token, watched.directory, watched.grace, Shim(sighting.pidfd))
                 return
             if sighting.orphaned:
                 watched.handed_over = True
-                await self._bound_output(watched.directory)
+                await self._looking.bound_output(watched.directory)
                 if watched.stop.is_set():
-                    kill_at = await self._stop_orphans(watched.directory, sighting.grace, kill_at)
+                    kill_at = await self._looking.stop_orphans(watched.directory, sighting.grace, kill_at)
             elif watched.stop.is_set() or anyio.current_time() >= revoke_at:
                 revoke_at = anyio.current_time() + BEGINS
-                pidfd = await self._find_shim(watched.directory)
+                pidfd = await self._looking.find_shim(watched.directory)
                 if pidfd is not None:
                     self._watch(token, watched.directory, watched.grace, Shim(pidfd))
                     return
-                if await self._revoke(watched.directory):
+                if await self._looking.revoke(watched.directory):
                     continue
             due = math.inf if kill_at is None else kill_at - anyio.current_time()
             with anyio.move_on_after(min(pause, due) if due > 0 else pause):
                 await (anyio.sleep_forever() if watched.stop.is_set() else watched.stop.wait())
             pause = min(2 * pause, _LOOK_AGAIN[1])
         if isinstance(sighting.finding, Lost):
-            await self._bound_output(watched.directory)
+            await self._looking.bound_output(watched.directory)
         self._report(token, sighting.finding)
-
-    async def _find_shim(self, directory: Path) -> int | None:
-        """A pidfd of its shim; None if there is none, or none can be found now: for want of descriptors, say."""
-        with contextlib.suppress(OSError):
-            return await in_thread(find_shim, directory, limiter=self._looking)
-        return None
-
-    async def _revoke(self, directory: Path) -> bool:
-        [revoked] = await in_thread(_revoke_each, [directory], limiter=self._looking)
-        return bool(revoked)
-
-    async def _bound_output(self, directory: Path) -> None:
-        await in_thread(bound_output, directory, self._output_limit, limiter=self._looking)
-
-    async def _stop_orphans(self, directory: Path, grace: float | None, kill_at: float | None) -> float | None:
-        """Signal them with what is due; answers when they are to be killed, None if they are to be told first.
-
-        Where they cannot be looked for, for want of descriptors, say, that is tried again at the next look.
-        """
-        now = anyio.current_time()
-        with contextlib.suppress(OSError):
-            if kill_at is None:
-                numbers = (signal.SIGTERM, signal.SIGCONT)
-                await in_thread(signal_orphans, directory, *numbers, limiter=self._looking)
-                return now + (_GRACE if grace is None else grace)
-            if now >= kill_at:
-                await in_thread(kill_orphans, directory, limiter=self._looking)
-        return kill_at
 
     async def _close_client(self) -> None:
         with anyio.CancelScope(shield=True):
             await self._hands.do(self._client.close)
         self._hands.close()
-
-
-def _look_at_each(directories: Sequence[Path]) -> list[Sighting]:
-    return [look(directory, boot_id(), handed_over=True) for directory in directories]
-
-
-def _revoke_each(directories: Sequence[Path]) -> list[bool | None]:
-    """Whether each is taken back; None: that can neither be done nor told now."""
-    revoked: list[bool | None] = []
-    for directory in directories:
-        try:
-            revoked.append(revoke(directory))
-        except OSError:
-            revoked.append(None)
-    return revoked
 
 
 def _close(pidfd: int | None) -> None:

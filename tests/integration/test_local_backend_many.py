@@ -70,9 +70,9 @@ async def test_stops_that_are_looked_after_cost_a_bounded_number_of_descriptors(
         before = len(descriptors())
         await backend.cancel([attempt.token for attempt in many])
         with anyio.fail_after(PATIENCE):
-            while backend._looking.statistics().tasks_waiting < len(many) - local._LOOKERS:  # noqa: ASYNC110
+            while backend._looking.threads.statistics().tasks_waiting < len(many) - looking.MOST:  # noqa: ASYNC110
                 await anyio.sleep(0.02)
-        assert len(descriptors()) <= before + local._LOOKERS
+        assert len(descriptors()) <= before + looking.MOST
         go_on.set()
         for _ in many:
             gate.ring()

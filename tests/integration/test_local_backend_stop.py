@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from rund.engine.recover import Alive, Ended, Lost
-from rund.executor import local
+from rund.executor import local, looking
 from rund.executor.backend import State, Submission
 from rund.executor.facts import read_facts
 from rund.executor.local import LocalBackend
@@ -234,7 +234,7 @@ async def test_what_outlived_its_shim_is_stopped_although_it_cannot_be_looked_fo
     failed: list[str] = []
 
     def failing_once(name: str) -> None:
-        function = getattr(local, name)
+        function = getattr(looking, name)
 
         def called(*args: object) -> object:
             if name not in failed:
@@ -242,7 +242,7 @@ async def test_what_outlived_its_shim_is_stopped_although_it_cannot_be_looked_fo
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), "/proc")
             return function(*args)
 
-        monkeypatch.setattr(local, name, called)
+        monkeypatch.setattr(looking, name, called)
 
     failing_once("signal_orphans")
     failing_once("kill_orphans")
