@@ -9,7 +9,7 @@ import threading
 import anyio
 import pytest
 
-from rund.executor import fork_client, local, shims
+from rund.executor import fork_client, local, looking, shims
 from rund.executor.fork_client import ForkClient
 from rund.executor.handing import fork, hand_over
 from rund.executor.local import LocalBackend
